@@ -75,9 +75,10 @@ test-tools: $(JS_PACKAGES) ## Node packages and Chromium for the tests
 wheel: $(STAMPS)/tools ## Build the wheel into dist/
 	@$(BIN)/maturin build --release --locked --out dist
 
-BASE ?= docker.io/library/debian:bookworm-slim
-image: ## Build the container image with buildah (BASE=image to start from)
-	@buildah bud --build-arg BASE=$(BASE) --tag chatrooms .
+BUILDER ?= rust:1-bookworm
+BASE ?= python:3.11-slim-bookworm
+image: ## Build the container image with buildah (BUILDER and BASE choose its base images)
+	@buildah bud --build-arg BUILDER=$(BUILDER) --build-arg BASE=$(BASE) --tag chatrooms .
 
 hooks: ## Run the lint before each commit of this clone
 	@git config core.hooksPath .githooks
@@ -105,9 +106,10 @@ test: ## Everything CI runs: lint, types and architecture first, then every test
 	@.ci/stage conformance $(MAKE) conformance
 	@$(BIN)/python .ci/summary
 
-lint: $(STAMPS)/dev ## ruff, rustfmt and clippy, warnings are errors
+lint: $(STAMPS)/dev ## ruff, rustfmt, clippy and hadolint, warnings are errors
 	@$(BIN)/ruff check $(PYTHON_SOURCES) .ci/summary
 	@$(BIN)/ruff format --check $(PYTHON_SOURCES) .ci/summary
+	@$(BIN)/hadolint Dockerfile
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 
