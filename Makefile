@@ -104,11 +104,11 @@ test: ## Everything CI runs: lint, types and architecture first, then every test
 	@.ci/stage contract $(MAKE) contract
 	@.ci/stage integration $(MAKE) integration
 	@.ci/stage conformance $(MAKE) conformance
-	@$(BIN)/python .ci/summary
+	@$(BIN)/python .ci/summary.py
 
 lint: $(STAMPS)/dev ## ruff, rustfmt, clippy and hadolint, warnings are errors
-	@$(BIN)/ruff check $(PYTHON_SOURCES) .ci/summary
-	@$(BIN)/ruff format --check $(PYTHON_SOURCES) .ci/summary
+	@$(BIN)/ruff check $(PYTHON_SOURCES) .ci/summary.py
+	@$(BIN)/ruff format --check $(PYTHON_SOURCES) .ci/summary.py
 	@$(BIN)/hadolint Dockerfile
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Closing lines of `make test`: seconds of each stage, and all of pytest's counts in one line."""
 
 import sys
