@@ -51,7 +51,7 @@ class WhoAsk(NamedTuple):
     id: int
     user: str
     room: str
-    count: int
+    online: int
     users: list[str]
     next_cursor: str | None
 
