@@ -78,7 +78,8 @@ wheel: $(STAMPS)/tools ## Build the wheel into dist/
 BUILDER ?= rust:1-bookworm
 BASE ?= python:3.11-slim-bookworm
 image: ## Build the container image with buildah (BUILDER and BASE choose its base images)
-	@buildah bud --build-arg BUILDER=$(BUILDER) --build-arg BASE=$(BASE) --tag chatrooms .
+	@buildah bud --format docker --build-arg BUILDER=$(BUILDER) \
+		--build-arg BASE=$(BASE) --tag chatrooms .
 
 hooks: ## Run the lint before each commit of this clone
 	@git config core.hooksPath .githooks
