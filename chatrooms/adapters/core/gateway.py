@@ -101,5 +101,9 @@ def _welcomed(answer: Welcome) -> _Welcomed:
         answer.expires_ms,
         answer.now_ms,
         (me.head, me.n, me.read, me.since, me.lines),
-        list(answer.rooms),
+        [
+            (room.room, room.head, room.n, room.read, room.role, room.since, room.lines)
+            for room in answer.rooms
+            if room.since is not None  # a room of a `hello` always names a position
+        ],
     )
