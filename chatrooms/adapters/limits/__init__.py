@@ -1,0 +1,58 @@
+"""The limits ports in the memory of one node; a bus-backed pair comes with the cluster."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from chatrooms.domain.rate import FailureTable, Rate, RateTable, Spent
+from chatrooms.ports.clock import Clock
+
+LOGIN_FAILURES_MAX: Final = 10
+LOGIN_WINDOW_SECONDS: Final = 900.0
+KEYS_MAX: Final = 100_000
+
+# Requests a second, then the burst. `address` is for everybody, `login` for what costs a hash.
+REQUEST_RATES: Final[Mapping[str, Rate]] = {
+    "address": Rate(200.0, 1000),
+    "login": Rate(50.0, 300),
+    "user": Rate(100.0, 300),
+    "post_user": Rate(100.0, 200),
+    "post_room": Rate(500.0, 1000),
+}
+
+
+class NodeLoginFailures:
+    """Ten failures an account in 15 minutes, for the 100,000 names tried last."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        failures_max: int = LOGIN_FAILURES_MAX,
+        window_seconds: float = LOGIN_WINDOW_SECONDS,
+    ) -> None:
+        self._clock = clock
+        self._table = FailureTable(failures_max, window_seconds, KEYS_MAX)
+
+    async def begin(self, account: str) -> int | None:
+        """As the port says."""
+        wait = self._table.begin(account, self._clock.monotonic())
+        return None if wait is None else int(wait * 1000) + 1
+
+    async def forgive(self, account: str) -> None:
+        """As the port says."""
+        self._table.forgive(account)
+
+
+class NodeRequestRates:
+    """One GCRA table a bucket."""
+
+    def __init__(self, clock: Clock, rates: Mapping[str, Rate] = REQUEST_RATES) -> None:
+        self._clock = clock
+        self._tables = {bucket: RateTable(rate, KEYS_MAX) for bucket, rate in rates.items()}
+
+    def rate(self, bucket: str) -> Rate:
+        """As the port says."""
+        return self._tables[bucket].rate
+
+    async def spend(self, bucket: str, key: str) -> Spent:
+        """As the port says."""
+        return self._tables[bucket].spend(key, self._clock.monotonic())
