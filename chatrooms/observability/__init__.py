@@ -1,0 +1,1 @@
+"""What operators see of a node: structured logs and Prometheus metrics."""
