@@ -26,7 +26,7 @@ JS_PACKAGES := tests/js/node_modules/.package-lock.json
 
 # Each suite leaves its counts for the closing line. A file stays on one worker, and so do its servers.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest --no-header -n $(WORKERS) --dist loadfile
 suite = $(PYTEST) --junit-xml=$(REPORTS)/$(1).xml tests/$(1)
 
 .PHONY: help
@@ -94,7 +94,7 @@ clean: ## Remove all that was built or installed in the checkout
 test: ## Everything CI runs: lint, types and architecture first, then every test
 	@.ci/prerequisites test
 	@rm -rf $(REPORTS) && mkdir -p $(REPORTS)
-	@.ci/stage install $(MAKE) $(STAMPS)/dev
+	@.ci/stage install $(MAKE) -s $(STAMPS)/dev
 	@.ci/stage lint $(MAKE) lint
 	@.ci/stage build $(MAKE) build
 	@.ci/stage types $(MAKE) types
