@@ -1,0 +1,156 @@
+//! One connection as the hub knows it: who it is, what waits for it, how it behaves.
+
+use std::sync::Arc;
+
+use chat_proto::handshake::Credential;
+
+use crate::bounds::POLICE_WINDOW_US;
+use crate::out::Out;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The HTTP request is not whole.
+    Handshake,
+    /// No `hello` yet.
+    Greeting,
+    /// `hello` is being judged.
+    Authenticating,
+    /// Authenticated.
+    Live,
+    /// A close frame is queued; the answer is awaited until the deadline.
+    Closing,
+    /// To be dropped by the shard.
+    Gone,
+}
+
+/// A place in a room's list of subscribers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) room: u32,
+    pub(crate) slot: u32,
+}
+
+/// Counts events in a window that starts with the first of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    until_ms: u32,
+    count: u16,
+}
+
+impl Tally {
+    /// One more; how many in this window.
+    pub(crate) fn add(&mut self, now_us: u64) -> u16 {
+        let now_ms = (now_us / 1000) as u32;
+        if self.count == 0 || now_ms > self.until_ms {
+            *self = Self { until_ms: now_ms + (POLICE_WINDOW_US / 1000) as u32, count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+}
+
+/// What few connections have at a time: kept apart so that an idle one is small.
+#[derive(Debug, Default)]
+pub(crate) struct Cold {
+    /// The credential and address of the handshake, until `hello`.
+    pub(crate) credential: Option<Credential>,
+    pub(crate) address: Box<str>,
+    /// Rooms held open for answers to `sub` and `hello`: (op id, room, tries).
+    pub(crate) opening: Vec<(u64, u32, u8)>,
+    /// Lines that wait until earlier ops are answered.
+    pub(crate) held: Vec<u8>,
+}
+
+impl Cold {
+    fn is_empty(&self) -> bool {
+        self.credential.is_none() && self.opening.is_empty() && self.held.is_empty()
+    }
+}
+
+/// One socket.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) generation: u32,
+    pub(crate) phase: Phase,
+    pub(crate) window_bits: u8,
+    pub(crate) dirty: bool,
+    pub(crate) held: bool,
+    pub(crate) warned: bool,
+    pub(crate) folded: bool,
+    pub(crate) in_flight: u16,
+    pub(crate) sends_in_flight: u16,
+    pub(crate) close_code: u16,
+    pub(crate) out: Out,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) session: Box<str>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) last_id: Option<u64>,
+    pub(crate) bucket: u64,
+    pub(crate) heard_us: u64,
+    pub(crate) ping_us: u64,
+    pub(crate) expires_us: u64,
+    /// Handshake, hello, fold or close, whichever the phase has.
+    pub(crate) deadline_us: u64,
+    pub(crate) partial_since_us: u64,
+    pub(crate) wake_us: u64,
+    pub(crate) undecodable: Tally,
+    pub(crate) errors: Tally,
+    pub(crate) limited: Tally,
+    pub(crate) control: Tally,
+    pub(crate) cold: Option<Box<Cold>>,
+}
+
+impl Conn {
+    pub(crate) fn new(generation: u32, now_us: u64, deadline_us: u64) -> Self {
+        Self {
+            generation,
+            phase: Phase::Handshake,
+            window_bits: 0,
+            dirty: false,
+            held: false,
+            warned: false,
+            folded: false,
+            in_flight: 0,
+            sends_in_flight: 0,
+            close_code: 0,
+            out: Out::default(),
+            user: None,
+            session: Box::default(),
+            places: Vec::new(),
+            last_id: None,
+            bucket: 0,
+            heard_us: now_us,
+            ping_us: u64::MAX,
+            expires_us: u64::MAX,
+            deadline_us,
+            partial_since_us: 0,
+            wake_us: u64::MAX,
+            undecodable: Tally::default(),
+            errors: Tally::default(),
+            limited: Tally::default(),
+            control: Tally::default(),
+            cold: None,
+        }
+    }
+
+    pub(crate) fn cold(&mut self) -> &mut Cold {
+        self.cold.get_or_insert_default()
+    }
+
+    /// Gives the cold part back when nothing is in it.
+    pub(crate) fn warm(&mut self) {
+        if self.cold.as_ref().is_some_and(|cold| cold.is_empty()) {
+            self.cold = None;
+        }
+    }
+
+    /// Whether frames may still be queued for it.
+    pub(crate) fn takes_frames(&self) -> bool {
+        matches!(self.phase, Phase::Greeting | Phase::Authenticating | Phase::Live)
+    }
+
+    pub(crate) fn place_of(&self, room: u32) -> Option<Place> {
+        self.places.iter().copied().find(|place| place.room == room)
+    }
+}

@@ -1,0 +1,179 @@
+//! What waits to be written to one connection, in order, with its bytes counted.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::rc::Rc;
+
+use chat_proto::deflate::Deflater;
+use chat_proto::frame::{self, FRAME_HEADER_MAX, Opcode};
+use chat_proto::limits::{LINES_MAX, RUN_BYTES_MAX};
+
+use crate::bounds::WRITE_PIECES_MAX;
+use crate::run::{Content, Shared, compressed};
+
+/// A frame of this connection alone; the header is written in front when it is sealed.
+#[derive(Debug)]
+pub(crate) struct Own {
+    buffer: Vec<u8>,
+    start: usize,
+    lines: usize,
+    sealed: bool,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Shared(Rc<Shared>),
+    Own(Box<Own>),
+}
+
+impl Piece {
+    fn wire(&self, window_bits: u8) -> &[u8] {
+        match self {
+            Self::Shared(shared) => shared.frame().wire(window_bits),
+            Self::Own(own) => &own.buffer[own.start..],
+        }
+    }
+}
+
+/// The queue. The first piece stands inline, so that a connection that keeps up allocates nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Out {
+    front: Option<Piece>,
+    rest: VecDeque<Piece>,
+    written: usize,
+    bytes: usize,
+}
+
+impl Out {
+    /// Bytes still to send.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes - self.written
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.front.is_none()
+    }
+
+    fn push(&mut self, piece: Piece) {
+        if self.front.is_none() {
+            self.front = Some(piece);
+        } else {
+            self.rest.push_back(piece);
+        }
+    }
+
+    fn last_own(&mut self) -> Option<&mut Own> {
+        match self.rest.back_mut().or(self.front.as_mut()) {
+            Some(Piece::Own(own)) if !own.sealed => Some(own),
+            _ => None,
+        }
+    }
+
+    /// Appends a shared frame.
+    pub(crate) fn push_shared(&mut self, shared: Rc<Shared>, window_bits: u8) {
+        self.bytes += shared.frame().wire(window_bits).len();
+        self.push(Piece::Shared(shared));
+    }
+
+    /// Appends a line, written by `write`; lines that wait together share a frame.
+    pub(crate) fn push_line(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(own) = self.last_own()
+            && own.lines < LINES_MAX
+            && own.buffer.len() < RUN_BYTES_MAX
+        {
+            let before = own.buffer.len();
+            own.buffer.push(b'\n');
+            write(&mut own.buffer);
+            own.lines += 1;
+            self.bytes += own.buffer.len() - before;
+            return;
+        }
+        let mut buffer = Vec::with_capacity(128);
+        buffer.resize(FRAME_HEADER_MAX, 0);
+        write(&mut buffer);
+        self.bytes += buffer.len();
+        self.push(Piece::Own(Box::new(Own { buffer, start: 0, lines: 1, sealed: false })));
+    }
+
+    /// Appends finished bytes: a control frame, or an answer that must stand alone.
+    pub(crate) fn push_raw(&mut self, buffer: Vec<u8>) {
+        self.bytes += buffer.len();
+        self.push(Piece::Own(Box::new(Own { buffer, start: 0, lines: 0, sealed: true })));
+    }
+
+    /// Closes the frame that lines are still added to; call before every write.
+    pub(crate) fn seal(&mut self, deflater: Option<&mut Deflater>) {
+        let Some(own) = self.last_own() else { return };
+        let before = own.buffer.len();
+        let payload = before - FRAME_HEADER_MAX;
+        match deflater {
+            Some(deflater) if payload >= 64 => {
+                own.buffer = compressed(&own.buffer[FRAME_HEADER_MAX..], deflater);
+            }
+            _ => {
+                let (header, len) = frame::header(Opcode::Text, false, payload);
+                own.start = FRAME_HEADER_MAX - len;
+                own.buffer[own.start..FRAME_HEADER_MAX].copy_from_slice(&header[..len]);
+            }
+        }
+        own.sealed = true;
+        let after = own.buffer.len() - own.start;
+        self.bytes = self.bytes + after - before;
+    }
+
+    /// The next bytes to write, at most [`WRITE_PIECES_MAX`] pieces.
+    pub(crate) fn gather<'a>(&'a self, window_bits: u8, slices: &mut Vec<IoSlice<'a>>) {
+        let Some(front) = &self.front else { return };
+        slices.push(IoSlice::new(&front.wire(window_bits)[self.written..]));
+        for piece in self.rest.iter().take(WRITE_PIECES_MAX - 1) {
+            slices.push(IoSlice::new(piece.wire(window_bits)));
+        }
+    }
+
+    /// `count` of the gathered bytes have gone out.
+    pub(crate) fn wrote(&mut self, count: usize, window_bits: u8) {
+        self.written += count;
+        while let Some(front) = &self.front {
+            let len = front.wire(window_bits).len();
+            if self.written < len {
+                return;
+            }
+            self.written -= len;
+            self.bytes -= len;
+            self.front = self.rest.pop_front();
+        }
+        self.rest = VecDeque::new();
+    }
+
+    /// Removes every run that has not begun and tells (room, first, last) of each, in order.
+    pub(crate) fn fold(&mut self, window_bits: u8) -> Vec<(Rc<str>, u64, u64)> {
+        let mut folded = Vec::new();
+        let begun = self.written > 0;
+        let mut pieces: VecDeque<Piece> = self.front.take().into_iter().collect();
+        pieces.append(&mut self.rest);
+        for (at, piece) in pieces.into_iter().enumerate() {
+            if let Piece::Shared(shared) = &piece
+                && let Content::Run { room, run, .. } = &shared.0
+                && !(at == 0 && begun)
+            {
+                self.bytes -= piece.wire(window_bits).len();
+                folded.push((room.clone(), run.first, run.last()));
+            } else {
+                self.push(piece);
+            }
+        }
+        folded
+    }
+
+    /// Drops everything that has not begun; a frame that has begun goes out whole.
+    pub(crate) fn drop_unsent(&mut self, window_bits: u8) {
+        let begun = self.written > 0;
+        let front = self.front.take().filter(|_| begun);
+        self.bytes = front.as_ref().map_or(0, |piece| piece.wire(window_bits).len());
+        if !begun {
+            self.written = 0;
+        }
+        self.front = front;
+        self.rest = VecDeque::new();
+    }
+}

@@ -1,0 +1,164 @@
+//! One room as a shard knows it: subscribers, recent events, what is being fanned out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::bounds::{RECENT_ROOM_BYTES_MAX, RECENT_ROOM_EVENTS_MAX};
+use crate::effect::Part;
+use crate::run::{Content, RunData, Shared};
+
+/// A subscriber that has left while a fan-out was under way.
+pub(crate) const VACANT: u32 = u32::MAX;
+
+/// A subscription: 8 bytes, dense, walked by every fan-out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscriber {
+    pub(crate) conn: u32,
+    pub(crate) wants: u8,
+}
+
+/// Somebody who is typing.
+#[derive(Debug)]
+pub(crate) struct Typist {
+    pub(crate) user: Arc<str>,
+    pub(crate) conn: u32,
+    pub(crate) told_us: u64,
+    pub(crate) over_us: u64,
+}
+
+/// A frame on its way to the subscribers below `end`.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) shared: Rc<Shared>,
+    pub(crate) end: u32,
+}
+
+/// What only rooms with life in them need.
+#[derive(Debug, Default)]
+pub(crate) struct Lively {
+    /// Users online with the number of their connections, all shards together.
+    pub(crate) roster: BTreeMap<Arc<str>, u32>,
+    pub(crate) came: Vec<Arc<str>>,
+    pub(crate) went: Vec<Arc<str>>,
+    pub(crate) presence_at_us: u64,
+    pub(crate) presence_due: bool,
+    pub(crate) typists: Vec<Typist>,
+    /// Signals of this poll round: line and the connection it came from.
+    pub(crate) signals: Vec<(u32, Vec<u8>)>,
+    pub(crate) signal_bytes: usize,
+    /// Runs that arrived beyond a hole, by first seq.
+    pub(crate) ahead: BTreeMap<u64, Part>,
+    pub(crate) repairing: bool,
+    /// The fan-out under way and how far it is.
+    pub(crate) active: Vec<Pending>,
+    pub(crate) cursor: u32,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) queued: bool,
+    pub(crate) vacant: u32,
+}
+
+/// A room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) name: Rc<str>,
+    pub(crate) subscribers: Vec<Subscriber>,
+    pub(crate) recent: VecDeque<Rc<Shared>>,
+    recent_bytes: usize,
+    recent_events: usize,
+    /// The last seq delivered; unknown until the first answer of the store.
+    pub(crate) last: Option<u64>,
+    /// Answers of the store that are under way.
+    pub(crate) opening: u32,
+    /// Whether it stands in the queue of rooms whose memory may be taken.
+    pub(crate) remembered: bool,
+    pub(crate) idle_since_us: u64,
+    pub(crate) lively: Option<Box<Lively>>,
+}
+
+impl Room {
+    pub(crate) fn new(name: Rc<str>, now_us: u64) -> Self {
+        Self {
+            name,
+            subscribers: Vec::new(),
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+            recent_events: 0,
+            last: None,
+            opening: 0,
+            remembered: false,
+            idle_since_us: now_us,
+            lively: None,
+        }
+    }
+
+    /// Whether it is somebody's private log.
+    pub(crate) fn is_private(&self) -> bool {
+        self.name.contains(':')
+    }
+
+    pub(crate) fn lively(&mut self) -> &mut Lively {
+        self.lively.get_or_insert_default()
+    }
+
+    pub(crate) fn online(&self) -> u64 {
+        self.lively.as_ref().map_or(0, |lively| lively.roster.len() as u64)
+    }
+
+    /// The runs held in memory, oldest first.
+    pub(crate) fn recent_runs(&self) -> impl Iterator<Item = (&Rc<Shared>, &Arc<RunData>)> {
+        self.recent.iter().filter_map(|shared| match &shared.0 {
+            Content::Run { run, .. } => Some((shared, run)),
+            Content::Ephemeral { .. } | Content::Control(_) => None,
+        })
+    }
+
+    /// The lowest seq from which everything up to `last` is held; 0 for nothing.
+    pub(crate) fn held_from(&self) -> u64 {
+        self.recent_runs().next().map_or(0, |(_, run)| run.first)
+    }
+
+    /// Whether memory holds everything in `after + 1 ..= last`.
+    pub(crate) fn holds_after(&self, after: u64) -> bool {
+        self.last.is_some_and(|last| after >= last)
+            || (self.held_from() != 0 && self.held_from() <= after + 1)
+    }
+
+    /// Keeps a run for resume; returns the bytes that the room's memory grew by, maybe negative.
+    pub(crate) fn remember(&mut self, shared: Rc<Shared>) -> isize {
+        let before = self.recent_bytes;
+        if let Content::Run { run, .. } = &shared.0 {
+            self.recent_bytes += run.payload_bytes();
+            self.recent_events += run.len();
+            self.recent.push_back(shared);
+        }
+        while self.recent.len() > 1
+            && (self.recent_bytes > RECENT_ROOM_BYTES_MAX
+                || self.recent_events > RECENT_ROOM_EVENTS_MAX)
+        {
+            self.forget_oldest();
+        }
+        self.recent_bytes as isize - before as isize
+    }
+
+    /// Gives up the oldest run; the bytes that were freed.
+    pub(crate) fn forget_oldest(&mut self) -> usize {
+        let Some(shared) = self.recent.pop_front() else { return 0 };
+        let Content::Run { run, .. } = &shared.0 else { return 0 };
+        self.recent_bytes -= run.payload_bytes();
+        self.recent_events -= run.len();
+        if self.recent.is_empty() {
+            self.recent = VecDeque::new();
+        }
+        run.payload_bytes()
+    }
+
+    pub(crate) fn recent_bytes(&self) -> usize {
+        self.recent_bytes
+    }
+
+    /// Whether a fan-out is under way, so that slots must not move.
+    pub(crate) fn is_fanning(&self) -> bool {
+        self.lively.as_ref().is_some_and(|it| !it.active.is_empty() || !it.pending.is_empty())
+    }
+}
