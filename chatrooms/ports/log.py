@@ -6,10 +6,15 @@ from typing import NamedTuple, Protocol
 
 from chatrooms.domain.errors import Refusal
 from chatrooms.domain.event import Run
+from chatrooms.domain.page import PAGE_BYTES_MAX
 
 
 class Post(NamedTuple):
-    """A message to store. `body` is the JSON object as received; `tag` comes back untouched."""
+    """A message to store; `tag` comes back untouched.
+
+    `body` is the JSON object as received. Line ends between its tokens are stored as blanks, since
+    a stored event is one line.
+    """
 
     room: str
     user: str
@@ -88,8 +93,13 @@ class Log(Protocol):
         """
         ...
 
-    async def page(self, room: str, anchor: Anchor, limit: int) -> Page:
+    async def page(
+        self, room: str, anchor: Anchor, limit: int, bytes_max: int = PAGE_BYTES_MAX
+    ) -> Page:
         """At most `limit` (1..100) events of `room`'s log, ascending, in one read.
+
+        Fewer when they come to more than `bytes_max` bytes (one always stays): what is left out is
+        at the far end from the anchor, and `more` says so.
 
         `more` is meant in the direction asked ("newest" and "before": older ones; "around": newer).
         A read begun after an append returned contains it. An unknown room: an empty page, first
@@ -107,9 +117,15 @@ class Log(Protocol):
         ...
 
     async def changed_since(self, cursor: int) -> tuple[list[tuple[str, int]], int]:
-        """(room, head) of every log that grew after `cursor`, and the new cursor (row order)."""
+        """(room, head) of every log that grew after `cursor`, and the new cursor (row order).
+
+        A far cursor comes closer by a bounded number of events a call: ask until it stands still.
+        """
         ...
 
     def walk(self) -> AsyncIterator[tuple[str, int, int, int, list[str]]]:
-        """Every room's log for `verify`: (room, head, count, distinct seqs, problems found)."""
+        """Every room's log for `verify`: (room, head, count, distinct seqs, problems found).
+
+        Damage of the file itself comes first, with the room "".
+        """
         ...

@@ -83,6 +83,6 @@ class SigningKeys(Protocol):
         """(kid, private key in PKCS#8 DER, created ms), newest first; empty in a new database."""
         ...
 
-    async def add(self, kid: str, private_der: bytes) -> None:
-        """Adds a key unless another node added the first one at the same time."""
+    async def add(self, kid: str, private_der: bytes, *, first: bool = True) -> None:
+        """Adds a key. `first`: only to an empty table, so that of many new nodes one makes it."""
         ...
