@@ -18,7 +18,12 @@ CLIENT_LIBRARIES = frozenset({"picows", "orjson", "httpx", "prompt_toolkit", "ri
 EXTENSION = "chatrooms._core"
 EXTENSION_OWNER = Path("chatrooms/adapters/core")
 ADAPTERS = "chatrooms.adapters"
-ADAPTER_IMPORTERS = ("chatrooms/bootstrap", "chatrooms/cli", "chatrooms/adapters")
+ADAPTER_IMPORTERS = (
+    "chatrooms/bootstrap",
+    "chatrooms/cli",
+    "chatrooms/commands",
+    "chatrooms/adapters",
+)
 
 
 def is_within(module: str, package: str) -> bool:

@@ -88,6 +88,7 @@ def test_planted_untidiness_is_found(name: str, text: str, words: str) -> None:
     ("name", "text"),
     [
         ("a.py", PY + "\n" * (LINES_MAX[".py"] - 1)),
+        ("a.py", PY + "x" * COLUMNS_MAX + "  # noqa: S608 -- a table's name"),
         ("a.py", python_function(70)),
         ("a.rs", rust_function(70)),
         ("a.rs", RS + "trait A {\n    fn f(\n        &self,\n    ) -> u8;\n}\n" + "\n" * 80),
