@@ -67,6 +67,11 @@ class ChatClient:
         return self._session.state is State.ONLINE
 
     @property
+    def unsent(self) -> int:
+        """How many sends have no answer yet."""
+        return len(self._session.outbox)
+
+    @property
     def limits(self) -> Mapping[str, int]:
         """What the server said it accepts: frame_in, text, body, subs, …."""
         return self._session.limits

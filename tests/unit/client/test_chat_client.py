@@ -1,0 +1,467 @@
+"""The client over a real socket, against a server that misbehaves on demand."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from chatrooms.client import (
+    Bounds,
+    ChatClient,
+    ChatError,
+    ConnectionLost,
+    Event,
+    EventStream,
+    Gap,
+    Message,
+    Offline,
+    Online,
+    OutboxFull,
+    Person,
+    Position,
+    Roster,
+    Sent,
+    Signal,
+    Typing,
+)
+from tests.fakes.server import FakeServer, Line, Peer
+
+Make = Callable[..., ChatClient]
+
+
+async def take(stream: EventStream, count: int) -> list[Event]:
+    """The next events of a stream."""
+    return [await anext(stream) for _ in range(count)]
+
+
+def texts(events: list[Event]) -> list[str]:
+    """The texts of messages."""
+    return [event.text for event in events if isinstance(event, Message)]
+
+
+async def test_message_is_acknowledged_and_seen_by_its_sender(chat: Make) -> None:
+    """`send` returns where it was stored; the echo carries the cid."""
+    async with chat() as client:
+        room = await client.subscribe("lobby")
+        assert await client.send("lobby", "hello", cid="c1") == Sent(1, 1, 1_700_000_000_000)
+        event = await anext(room)
+        assert isinstance(event, Message)
+        assert (event.text, event.cid, event.sender) == ("hello", "c1", client.user)
+        assert (room.room, room.n, room.unread, room.role) == ("lobby", 1, 1, "member")
+        assert room.position == Position("e1", 1)
+
+
+async def test_lost_connections_lose_and_repeat_nothing(server: FakeServer, chat: Make) -> None:
+    """Ten aborts, with messages posted meanwhile on both sides: the log, exactly."""
+    async with chat() as client:
+        room = await client.subscribe("lobby")
+        sends = []
+        for number in range(10):
+            sends.append(asyncio.create_task(client.send("lobby", f"own {number}")))
+            await asyncio.sleep(0)
+            await server.abort_all()
+            server.append("lobby", "other", f"other {number}")
+        sent = await asyncio.gather(*sends)
+        await server.wait_for(lambda: len(server.logs["lobby"]) == 20)
+        seen = await take(room, 20)
+        assert texts(seen) == [event["body"]["text"] for event in server.logs["lobby"]]
+        assert [each.seq for each in sent] == sorted(each.seq for each in sent)
+
+
+async def test_answer_lost_on_the_way_stores_the_message_once(
+    server: FakeServer, chat: Make
+) -> None:
+    """Stored, then aborted before the ack: the retry is answered `dup`."""
+    aborted: list[list[Line]] = []
+
+    def abort_first_send(peer: Peer, line: Line) -> list[Line] | None:
+        if line["t"] == "send" and not aborted:
+            aborted.append(server._on_send(peer, line))
+            peer.socket.transport.abort()
+            return []
+        return None
+
+    server.intercept = abort_first_send
+    async with chat() as client:
+        sent = await client.send("lobby", "once")
+        assert sent.dup
+        assert len(server.logs["lobby"]) == 1
+
+
+async def test_long_absence_is_filled_from_history(server: FakeServer, chat: Make) -> None:
+    """More behind than resume gives: `gap`, then pages of history, in order."""
+    async with chat() as client:
+        room = await client.subscribe("lobby")
+        for number in range(1_000):
+            server.append("lobby", "other", str(number))
+        await server.abort_all()
+        assert texts(await take(room, 1_000)) == [str(number) for number in range(1_000)]
+        assert any(line["t"] == "hist" for line in server.heard)
+
+
+async def test_events_the_server_loses_are_fetched(server: FakeServer, chat: Make) -> None:
+    """A step larger than one is closed from history before the later event."""
+    async with chat() as client:
+        room = await client.subscribe("lobby")
+        for number in range(3):
+            server.append("lobby", "other", f"lost {number}")
+        await server.post("lobby", "seen")
+        assert texts(await take(room, 4)) == ["lost 0", "lost 1", "lost 2", "seen"]
+
+
+async def test_history_that_is_gone_is_told(server: FakeServer, chat: Make) -> None:
+    """What the log no longer holds is one `Gap`."""
+    server.first_kept["lobby"] = 3
+    async with chat() as client:
+        room = await client.subscribe("lobby")
+        for number in range(1, 4):
+            server.append("lobby", "other", str(number))
+        await server.post("lobby", "4")
+        gap, *rest = await take(room, 3)
+        assert gap == Gap("lobby", 1, 2)
+        assert texts(rest) == ["3", "4"]
+
+
+async def test_slow_reader_loses_nothing_and_holds_up_no_ack(
+    server: FakeServer, chat: Make
+) -> None:
+    """500 events for a reader of 8 that does not read: sends are still acknowledged."""
+    async with chat(bounds=Bounds(inbox_events=8)) as client:
+        room = await client.subscribe("lobby")
+        for number in range(500):
+            await server.post("lobby", str(number))
+        assert (await client.send("lobby", "500")).seq == 501
+        assert texts(await take(room, 501)) == [str(number) for number in range(501)]
+
+
+async def test_sends_while_offline_go_out_in_order(server: FakeServer, chat: Make) -> None:
+    """The outbox is bounded, and says so."""
+    async with chat(bounds=Bounds(outbox_drafts=5)) as client:
+        server.silent = True
+        sends = [asyncio.create_task(client.send("lobby", str(number))) for number in range(5)]
+        await server.wait_for(lambda: server.heard[-1]["t"] == "send")
+        assert client.unsent == 5
+        with pytest.raises(OutboxFull):
+            await client.send("lobby", "one too many")
+        server.silent = False
+        await server.abort_all()
+        assert [sent.seq for sent in await asyncio.gather(*sends)] == [1, 2, 3, 4, 5]
+        assert [event["body"]["text"] for event in server.logs["lobby"]] == list("01234")
+
+
+async def test_cancelled_send_that_waited_is_never_sent(server: FakeServer, chat: Make) -> None:
+    """Giving up on a queued message takes it out of the queue."""
+    async with chat() as client:
+        server.silent = True
+        first = asyncio.create_task(client.send("lobby", "first"))
+        second = asyncio.create_task(client.send("lobby", "second"))
+        await server.wait_for(lambda: server.heard[-1]["t"] == "send")
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        server.silent = False
+        await server.abort_all()
+        assert (await first).seq == 1
+        assert (await client.send("lobby", "third")).seq == 2
+
+
+async def test_connection_states_are_told(server: FakeServer, chat: Make) -> None:
+    """The stream of everything says when the client is offline and when it is back."""
+    async with chat() as client:
+        stream = client.events()
+        await server.close_all(4110, '{"retry_after_ms":1}')
+        offline, online = await take(stream, 2)
+        assert offline == Offline('{"retry_after_ms":1}', 1)
+        assert online == Online("u1")
+        assert client.online
+        await stream.aclose()
+        assert [event async for event in stream] == []
+
+
+async def test_final_close_code_ends_everything(server: FakeServer, chat: Make) -> None:
+    """4003: streams raise, sends fail, nothing is tried again."""
+    client = chat()
+    await client.connect()
+    room = await client.subscribe("lobby")
+    await server.close_all(4003, "revoked")
+    with pytest.raises(ChatError) as raised:
+        await anext(room)
+    assert raised.value.code == "unauthorized"
+    for call in (client.send("lobby", "x"), client.who("lobby"), client.connect()):
+        with pytest.raises(ChatError):
+            await call
+    assert len(server.hellos) == 1
+    await client.close()
+
+
+async def test_refused_hello_is_raised_by_connect(server: FakeServer, chat: Make) -> None:
+    """`err unauthorized` then 4001."""
+
+    def refuse(peer: Peer, line: Line) -> list[Line] | None:
+        if line["t"] == "hello":
+            asyncio.get_running_loop().call_soon(
+                lambda: tasks.append(asyncio.ensure_future(peer.socket.close(4001)))
+            )
+            return [{"t": "err", "id": 1, "code": "unauthorized", "msg": "no", "retry": False}]
+        return None
+
+    tasks: list[Any] = []
+    server.intercept = refuse
+    client = chat()
+    with pytest.raises(ChatError, match="no"):
+        await client.connect()
+    await client.close()
+
+
+async def test_expired_token_asks_the_source_for_another(server: FakeServer, chat: Make) -> None:
+    """4101: a new token, then the same rooms."""
+    tokens = iter(("old", "new"))
+
+    async def source() -> str:
+        return next(tokens)
+
+    async with chat(token=None, token_source=source) as client:
+        room = await client.subscribe("lobby")
+        await server.close_all(4101)
+        await server.wait_for(lambda: len(server.hellos) == 2)
+        await server.wait_for(lambda: bool(server.peers and server.peers[-1].rooms))
+        await server.post("lobby", "after")
+        assert texts(await take(room, 1)) == ["after"]
+        assert [hello["token"] for hello in server.hellos] == ["old", "new"]
+
+
+async def test_expiring_token_is_renewed_in_place(server: FakeServer, chat: Make) -> None:
+    """`auth_expiring` is answered by `auth` with a new token, on the same connection."""
+
+    async def source() -> str:
+        return "renewed"
+
+    async with chat(token_source=source) as client:
+        await server.peers[0].say({"t": "auth_expiring", "in_ms": 60_000})
+        await server.wait_for(lambda: server.heard[-1]["t"] == "auth")
+        assert server.heard[-1]["token"] == "renewed"
+        assert len(server.hellos) == 1
+        assert client.online
+
+
+async def test_moved_client_follows_the_notice(server: FakeServer, chat: Make) -> None:
+    """4200: to the url of the notice, at once."""
+    async with chat() as client:
+        elsewhere = server.url + "?other"
+        await server.peers[0].say({"t": "notice", "code": "moved", "url": elsewhere})
+        await server.close_all(4200)
+        await server.wait_for(lambda: len(server.hellos) == 2)
+        assert client._driver._url == elsewhere
+
+
+async def test_history_and_roster_are_typed(server: FakeServer, chat: Make) -> None:
+    """`hist` and `who` as values; wrong anchors are refused here."""
+    for number in range(5):
+        server.append("lobby", "other", str(number))
+    async with chat() as client:
+        page = await client.history("lobby", before=4, limit=2)
+        assert (texts(list(page.events)), page.more) == (["1", "2"], True)
+        assert (page.first, page.last, page.epoch) == (1, 5, "e1")
+        roster = await client.who("lobby", cursor="x")
+        assert roster == Roster(1, (Person("u1", "ann", "Ann", "member"),))
+        with pytest.raises(ValueError, match="one of"):
+            await client.history("lobby", before=1, after=1)
+
+
+async def test_passing_events_go_out_and_come_in(server: FakeServer, chat: Make) -> None:
+    """Typing, signals and read marks need no answer."""
+    async with chat() as client:
+        room = await client.subscribe("lobby", want=("typing", "presence"))
+        assert server.peers[0].wants["lobby"] == ["presence", "typing"]
+        client.typing("lobby", on=True)
+        assert client.signal("lobby", {"a": 1})
+        client.mark_read("lobby", 3)
+        await server.wait_for(lambda: server.heard[-1]["t"] == "read")
+        kinds = [line["t"] for line in server.heard[-3:]]
+        assert kinds == ["typing", "signal", "read"]
+        await server.peers[0].say(
+            {"t": "typing", "room": "lobby", "from": "u2", "on": True},
+            {"t": "signal", "room": "lobby", "from": "u2", "body": {"b": 2}},
+        )
+        assert await take(room, 2) == [
+            Typing("lobby", "u2", on=True),
+            Signal("lobby", "u2", {"b": 2}),
+        ]
+
+
+async def test_subscriptions_can_be_changed_and_ended(server: FakeServer, chat: Make) -> None:
+    """A second `subscribe` replaces the wishes, `unsubscribe` ends the stream."""
+    async with chat() as client:
+        room = await client.subscribe("lobby")
+        assert await client.subscribe("lobby", want=("typing",)) is room
+        assert server.peers[0].wants["lobby"] == ["typing"]
+        with pytest.raises(ValueError, match="already"):
+            await client.subscribe("lobby", since=Position("e1", 0))
+        with pytest.raises(ValueError, match="private log"):
+            await client.subscribe("me")
+        await client.unsubscribe("lobby")
+        await client.unsubscribe("lobby")
+        assert [event async for event in room] == []
+        server.append("lobby", "other", "missed")
+        again = await client.subscribe("lobby", since=Position("e1", 0))
+        assert texts(await take(again, 1)) == ["missed"]
+
+
+async def test_refused_subscription_is_raised(server: FakeServer, chat: Make) -> None:
+    """`not_member` of `sub` reaches the caller, and a later try starts anew."""
+
+    def refuse(_peer: Peer, line: Line) -> list[Line] | None:
+        if line["t"] == "sub":
+            return [{"t": "err", "id": line["id"], "code": "not_member", "retry": False}]
+        return None
+
+    server.intercept = refuse
+    async with chat() as client:
+        with pytest.raises(ChatError) as raised:
+            await client.subscribe("den")
+        assert raised.value.code == "not_member"
+        server.intercept = lambda _peer, _line: None
+        assert (await client.subscribe("den")).room == "den"
+
+
+async def test_message_too_large_is_refused_before_it_is_sent(chat: Make) -> None:
+    """The server's own limit, from `welcome`."""
+    async with chat() as client:
+        assert client.limits["body"] == 16_384
+        with pytest.raises(ChatError) as raised:
+            await client.send("lobby", body={"text": "x", "more": "y" * 20_000})
+        assert raised.value.code == "too_large"
+
+
+async def test_fragmented_message_is_joined(server: FakeServer, chat: Make) -> None:
+    """Picows delivers fragments; an event may come in three of them."""
+    async with chat() as client:
+        room = await client.subscribe("lobby")
+        event = b'{"t":"signal","room":"lobby","from":"u2","body":{"k":"\xc3\xa9"}}'
+        parts = [event[:20], event[20:-4], event[-4:]]
+        await server.peers[0].socket.send((part for part in parts), text=True)
+        assert await anext(room) == Signal("lobby", "u2", {"k": "é"})
+
+
+async def test_invalid_utf8_closes_with_1007_and_is_survived(
+    server: FakeServer, chat: Make
+) -> None:
+    """Nobody judges UTF-8 below us: it is refused here, and the client comes back."""
+    async with chat() as client:
+        stream = client.events()
+        peer = server.peers[0]
+        await peer.socket.send(b'{"t":"signal","room":"\xff"}', text=True)
+        offline, online = await take(stream, 2)
+        assert isinstance(offline, Offline)
+        assert "not JSON" in offline.reason
+        assert isinstance(online, Online)
+
+
+async def test_closing_ends_streams_and_waiting_sends(server: FakeServer, chat: Make) -> None:
+    """Readers end quietly, sends raise `ConnectionLost`, nothing works afterwards."""
+    client = chat()
+    async with client:
+        room = await client.subscribe("lobby")
+        server.silent = True
+        send = asyncio.create_task(client.send("lobby", "x"))
+        await server.wait_for(lambda: server.heard[-1]["t"] == "send")
+        client.mark_read("lobby", 1)
+    assert [event async for event in room] == []
+    with pytest.raises(ConnectionLost):
+        await send
+    with pytest.raises(ConnectionLost):
+        await client.subscribe("lobby")
+    assert server.heard[-1]["t"] == "read"
+    await server.wait_for(lambda: not server.peers)
+
+
+async def test_nobody_there_is_said_at_once(unused_port: int) -> None:
+    """The first attempt raises, without trying again."""
+    client = ChatClient(f"ws://127.0.0.1:{unused_port}/ws", token="t")
+    with pytest.raises(ConnectionLost):
+        await client.connect()
+    await client.close()
+
+
+async def test_patient_client_waits_for_the_server(
+    unused_port: int, server: FakeServer, chat: Make
+) -> None:
+    """`connect(patient=True)` goes on until somebody is there."""
+    client = chat()
+    client._driver._url = f"ws://127.0.0.1:{unused_port}/ws"
+    waiting = asyncio.create_task(client.connect(patient=True))
+    stream = client.events()
+    assert isinstance(await anext(stream), Offline)
+    client._driver._url = server.url
+    await waiting
+    assert client.online
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(404, ChatError), (403, ChatError), (503, ConnectionLost)]
+)
+async def test_refused_upgrade_is_told_apart_from_an_outage(
+    status: int, error: type[Exception]
+) -> None:
+    """4xx is final for the first attempt, 5xx is an outage."""
+
+    def refuse(_socket: ServerConnection, _request: Request) -> Response:
+        return Response(status, "no", Headers({"Content-Length": "0"}), b"")
+
+    async def never(_socket: ServerConnection) -> None:
+        raise AssertionError
+
+    async with serve(never, "127.0.0.1", 0, process_request=refuse) as other:
+        port = next(iter(other.sockets)).getsockname()[1]
+        client = ChatClient(f"ws://127.0.0.1:{port}/ws", token="t")
+        with pytest.raises(error):
+            await client.connect()
+        await client.close()
+
+
+async def test_server_that_speaks_something_else_is_refused() -> None:
+    """The upgrade must name chat.v1 (RFC 6455 section 4.1)."""
+
+    async def never(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    subprotocols = [Subprotocol("other")]
+
+    def choose(_socket: ServerConnection, _offers: object) -> Subprotocol | None:
+        return None
+
+    async with serve(
+        never, "127.0.0.1", 0, subprotocols=subprotocols, select_subprotocol=choose
+    ) as other:
+        port = next(iter(other.sockets)).getsockname()[1]
+        client = ChatClient(f"ws://127.0.0.1:{port}/ws", token="t")
+        with pytest.raises(ConnectionLost, match=r"chat\.v1"):
+            await client.connect()
+        await client.close()
+
+
+async def test_source_that_cannot_be_reached_is_an_outage(chat: Make) -> None:
+    """No token because the REST side is down: the same as no server."""
+
+    async def source() -> str:
+        raise ConnectionRefusedError("down")
+
+    client = chat(token=None, token_source=source)
+    with pytest.raises(ConnectionLost, match="no token"):
+        await client.connect()
+    await client.close()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
