@@ -74,7 +74,7 @@ class Config(BaseSettings):
     accept_rollback: bool = Field(
         default=False, description="start on a database older than its high-water mark"
     )
-    sqlite_synchronous: Literal["FULL", "EXTRA", "NORMAL"] = Field(
+    sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
         "FULL", description="NORMAL may lose acked messages when the power fails"
     )
     origins: Words | None = Field(None, description="browser origins that may connect")

@@ -1,6 +1,7 @@
 """The asking side of the admin socket, for the command line."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,16 @@ from chatrooms.domain.errors import Code, Refusal
 
 class NotRunning(Exception):  # noqa: N818 -- a finding, not a fault
     """No node answers at this data directory."""
+
+
+def reachable(path: Path) -> None:
+    """NotRunning unless something listens at `path`."""
+    with socket.socket(socket.AF_UNIX) as trial:
+        try:
+            with short_path(path) as name:
+                trial.connect(name)
+        except OSError:
+            raise NotRunning from None
 
 
 async def request(path: Path, op: str, arguments: Mapping[str, Any]) -> AsyncIterator[Item]:

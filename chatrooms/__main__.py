@@ -1,0 +1,5 @@
+"""`python -m chatrooms` is the command line."""
+
+from chatrooms.cli import main
+
+main()

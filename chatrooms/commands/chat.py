@@ -1,0 +1,32 @@
+"""`chatrooms chat`: the terminal client, pointed at the node of the same settings."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from chatrooms.client.terminal import run_chat
+from chatrooms.commands.options import ConfigFile, load_config
+from chatrooms.listening import authority, reachable_host
+
+
+def chat(
+    room: Annotated[str, typer.Argument(help="id of the room, for example lobby")],
+    user: Annotated[str | None, typer.Option(help="username [default: asked for]")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="WebSocket [default: ws://127.0.0.1:8001/ws]")
+    ] = None,
+    rest_url: Annotated[
+        str | None, typer.Option(help="REST [default: http://127.0.0.1:8000]")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="CHATROOMS_TOKEN", help="access token, instead of a user")
+    ] = None,
+    file: ConfigFile = None,
+) -> None:
+    """Talk in a room from this terminal, or from a pipe."""
+    config = load_config(file, {}).config
+    host = reachable_host(config.host)
+    sockets = url or f"ws://{authority(host, config.ws_port)}/ws"
+    rest = rest_url or f"http://{authority(host, config.http_port)}"
+    raise typer.Exit(asyncio.run(run_chat(sockets, rest, room, user=user, token=token)))
