@@ -50,10 +50,11 @@ $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
 	@$(UV_INSTALL) -r $<
 	@touch $@
 
-# Editable: an edited Python file needs no build, an edited Rust file only its own crates.
+# Editable: an edited Python file needs no build, an edited Rust file only its own crates. Offline,
+# since what it depends on came from the lock: anything else missing is a stale lock, and an error.
 $(STAMPS)/extension: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(STAMPS)/runtime
 	@.ci/prerequisites build
-	@$(BIN)/maturin develop --uv --release --locked
+	@UV_OFFLINE=1 $(BIN)/maturin develop --uv --release --locked
 	@touch $@
 
 $(JS_PACKAGES): tests/js/package-lock.json
