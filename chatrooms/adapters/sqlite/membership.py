@@ -81,7 +81,7 @@ def join(tx: Transaction, user: str, room: str) -> RoomView:
     """A stranger becomes a member of a public room, an invited one of a private room."""
     place = find_room(tx.db, room)
     seat = find_seat(tx.db, place.num if place else 0, user)
-    why = refuse_entry(place and place.kind, seat)
+    why = refuse_entry(place.kind if place else None, seat)
     if why is not None:
         raise why
     assert place is not None  # noqa: S101 -- refuse_entry has refused an unknown room
@@ -107,7 +107,7 @@ def leave(tx: Transaction, user: str, room: str) -> None:
     """A member goes; before the last owner does, the strongest and oldest member becomes one."""
     place = find_room(tx.db, room)
     seat = find_seat(tx.db, place.num if place else 0, user)
-    why = refuse_outsider(place and place.kind, seat)
+    why = refuse_outsider(place.kind if place else None, seat)
     if why is not None:
         raise why
     assert place is not None  # noqa: S101 -- refuse_outsider has refused an unknown room
@@ -221,7 +221,7 @@ def _place(tx: Transaction, actor: str, room: str) -> Place:
     """The room, which `actor` must be a member of."""
     place = find_room(tx.db, room)
     seat = find_seat(tx.db, place.num if place else 0, actor)
-    why = refuse_outsider(place and place.kind, seat)
+    why = refuse_outsider(place.kind if place else None, seat)
     if why is not None:
         raise why
     assert place is not None  # noqa: S101 -- refuse_outsider has refused an unknown room
