@@ -120,7 +120,7 @@ class Node:
         parts.gateway.drain(self._times.window_ms)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._times.deadline_seconds):
-                while parts.gateway.open_connections() > 0:
+                while parts.gateway.open_connections() > 0:  # noqa: ASYNC110 -- threads close
                     await asyncio.sleep(_POLL_SECONDS)
         await parts.pump.settle(_SETTLE_SECONDS)
         _log.info("drained", node=self.id, left=parts.gateway.open_connections())

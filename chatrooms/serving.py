@@ -109,7 +109,7 @@ async def _http(
         await _until_it_answers(reachable_host(host), port, task)
         yield task
     finally:
-        server.signal_handler_interrupt()
+        server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([task], timeout=_HTTP_STOP_SECONDS)
 
 
