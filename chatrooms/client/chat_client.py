@@ -231,8 +231,8 @@ class ChatClient:
 
     def handle_consumed(self, feed: Feed) -> None:
         """A reader took an event (called by its stream)."""
-        self._rooms.handle_consumed(feed)
-        self._driver.flush()
+        if self._rooms.handle_consumed(feed):
+            self._driver.flush()
 
     def close_feed(self, feed: Feed) -> None:
         """A reader stopped (called by its stream)."""

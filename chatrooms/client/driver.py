@@ -40,7 +40,7 @@ class Driver:
             raise self.stopped
         if self._greeted is None:
             self._greeted = asyncio.get_running_loop().create_future()
-            self._runner = asyncio.create_task(self._run(patient=patient))
+            self._runner = asyncio.create_task(self._guard(patient=patient))
         await asyncio.shield(self._greeted)
 
     def check_running(self) -> None:
@@ -104,6 +104,14 @@ class Driver:
         """The socket takes bytes again (called by the transport)."""
         self.flush()
 
+    async def _guard(self, *, patient: bool) -> None:
+        """Run; whatever the token source or a bug raises must not leave readers waiting."""
+        try:
+            await self._run(patient=patient)
+        except Exception as error:
+            _logger.exception("the client stopped")
+            self._stop(ChatError("internal", f"{type(error).__name__}: {error}"))
+
     async def _run(self, *, patient: bool) -> None:
         renew = self._token is None
         while self.stopped is None:
@@ -161,7 +169,7 @@ class Driver:
         try:
             self._token = await self._ask_token()
             await self.ask("auth", {"token": self._token})
-        except (ChatError, ConnectionLost) as error:
+        except Exception as error:  # noqa: BLE001 -- a token source may raise anything
             _logger.warning("the token could not be renewed: %s", error)
 
     def _move(self, verdict: Retry) -> None:
@@ -179,14 +187,19 @@ class Driver:
             self._greeted.exception()
 
     def _set_timer(self, now: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Have a timer at the next deadline, or before: one that rings early is set again."""
         due = self.session.poll_deadline()
-        if due is not None and self.stopped is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, due - now), self._handle_timer)
+        if due is None or self.stopped is not None:
+            return
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(0.0, due - now)
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._handle_timer)
 
     def _handle_timer(self) -> None:
+        self._timer = None
         self.session.handle_deadline(time.monotonic())
         self.flush()

@@ -248,12 +248,13 @@ class Rooms:
         if not timeline.complete:
             self._pauses[timeline] = until
 
-    def handle_consumed(self, feed: Feed) -> None:
-        """A consumer took an event: move up what waits for space."""
-        if self._incomplete:
-            for timeline in self._incomplete & set(feed.timelines.values()):
-                timeline.handle_space()
-                self.review(timeline)
+    def handle_consumed(self, feed: Feed) -> bool:
+        """A consumer took an event: move up what waits for space; True if there may be a read."""
+        owing = self._incomplete & set(feed.timelines.values()) if self._incomplete else set()
+        for timeline in owing:
+            timeline.handle_space()
+            self.review(timeline)
+        return bool(owing)
 
     def review(self, timeline: Timeline) -> None:
         """Look again at a timeline that got an event, a page or a refusal."""
@@ -291,6 +292,8 @@ class Rooms:
             del self.rooms[entry.room]
 
     def _handle_epoch(self, entry: Room, position: Position) -> None:
+        if entry.head == position:
+            return  # said twice: by the welcome and by an event
         entry.head = position
         for timeline in entry.timelines:
             timeline.handle_epoch(position)

@@ -129,12 +129,13 @@ class Conversation:
                 asyncio.create_task(self._follow_states(states)),
                 asyncio.create_task(self._talk()),
             ]
-            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-        for task in done:
-            task.result()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
         return 0
 
     async def _greet(self, subscription: Subscription) -> None:

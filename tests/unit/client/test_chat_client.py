@@ -458,6 +458,32 @@ async def test_source_that_cannot_be_reached_is_an_outage(chat: Make) -> None:
     await client.close()
 
 
+async def test_source_that_fails_oddly_stops_the_client(chat: Make) -> None:
+    """A bug in the token source is an error for everybody who waits, not a hang."""
+
+    async def source() -> str:
+        raise KeyError("oops")
+
+    client = chat(token=None, token_source=source)
+    stream = client.events()
+    with pytest.raises(ChatError, match="KeyError: 'oops'"):
+        await client.connect()
+    with pytest.raises(ChatError, match="oops"):
+        await anext(stream)
+    await client.close()
+
+
+async def test_silent_server_is_left_and_found_again(server: FakeServer, chat: Make) -> None:
+    """No ping for 1.5 x ping_ms: dropped by the timer, then resumed."""
+    server.ping_ms = 10
+    async with chat() as client:
+        stream = client.events()
+        offline, online = await take(stream, 2)
+        assert isinstance(offline, Offline)
+        assert offline.reason == "nothing was heard from the server"
+        assert isinstance(online, Online)
+
+
 @pytest.fixture
 def unused_port() -> int:
     """A port nobody listens on."""
