@@ -9,13 +9,13 @@ SendItem: TypeAlias = tuple[str, str, str, str, int | None, tuple[int, int, int]
 class Inbox(Protocol):
     """Bounded queues filled by I/O threads; all methods return at once.
 
-    While a queue holds something, `wake_fd` is readable, and each `take_*` makes it so again when
-    it leaves anything behind. A queue that is not taken from fills up, and then the core stops
-    reading the sockets that fill it.
+    Whoever puts something in rings `wake_fd`; the pump clears it before it looks into all three
+    queues, so no ring is lost, and looks again on its own account when it left something behind.
+    A queue that is not taken from fills up, and then the core stops reading the sockets behind it.
     """
 
     def wake_fd(self) -> int:
-        """A file descriptor for the event loop; it stays the same while the core lives."""
+        """An eventfd (eventfd(2), non-blocking); it stays the same while the core lives."""
         ...
 
     def take_sends(self, items_max: int, bytes_max: int) -> list[SendItem]:

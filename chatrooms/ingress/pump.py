@@ -5,6 +5,8 @@ no history. A full lane is not taken from, so that the core stops reading the so
 """
 
 import asyncio
+import contextlib
+import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -32,8 +34,6 @@ _log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS: Final = 0.5
 """Between two tries of a repair: the store heals by itself, the hub waits meanwhile."""
-_PAUSE_SECONDS: Final = 0.005
-"""How long the fd is not watched after a wake that found the lane full: no spinning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,6 @@ class Pump:
         self._slots = asyncio.Semaphore(limits.reads_at_once_max)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled: asyncio.Handle | None = None
-        self._paused = False
 
     @property
     def lanes(self) -> tuple[Lane, Lane, Lane]:
@@ -114,7 +113,7 @@ class Pump:
         )
 
     def _schedule(self) -> None:
-        """One wake soon: at the start, when a lane was freed, when more waits than was taken."""
+        """One wake soon: at the start, when a lane was freed, and after each that took anything."""
         if self._loop is not None and self._scheduled is None:
             self._scheduled = self._loop.call_soon(self._wake)
 
@@ -124,16 +123,11 @@ class Pump:
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
-        if self._paused:
-            self._paused = False
-            self._loop.add_reader(self._inbox.wake_fd(), self._wake)
-        taken = self._take_sends() + self._take_asks() + self._take_auths()
-        if taken >= self._bounds.batch_items_max:
+        # Cleared first: what is put in after this rings again, what was before is taken now.
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._inbox.wake_fd())
+        if self._take_sends() + self._take_asks() + self._take_auths():
             self._schedule()
-        elif taken == 0 and any(lane.space() == 0 for lane in self.lanes):
-            self._paused = True
-            self._loop.remove_reader(self._inbox.wake_fd())
-            self._loop.call_later(_PAUSE_SECONDS, self._schedule)
 
     def _take_sends(self) -> int:
         space = min(self._sends.space(), self._bounds.batch_items_max)

@@ -1,6 +1,9 @@
 """The pump: batches, lanes, bounds, and an answer to everything that was taken."""
 
 import asyncio
+import os
+
+import pytest
 
 from chatrooms.app.asks import AuthAsk, HelloAsk, HistAsk, ReadAsk, RepairAsk, SubAsk, WhoAsk
 from chatrooms.domain.errors import Code, Refusal
@@ -52,14 +55,18 @@ async def test_fifth_batch_waits_in_the_inbox(rig: Rig) -> None:
     assert not rig.inbox.sends
 
 
-async def test_full_lane_stops_watching_the_inbox(rig: Rig) -> None:
-    """A readable fd that nobody reads must not spin the loop."""
+async def test_full_lane_does_not_spin_the_loop(rig: Rig) -> None:
+    """What cannot be taken is looked at again when a lane is freed, and not before."""
     for number in range(4):
         rig.inbox.send(number)
         await rig.until(lambda wanted=number + 1: len(rig.calls) == wanted)  # type: ignore[misc]
     rig.inbox.send(4)
     await rig.turn()
-    assert not asyncio.get_running_loop().remove_reader(rig.inbox.wake_fd())
+    looks = rig.inbox.looks
+    await rig.turn()
+    assert rig.inbox.looks == looks
+    with pytest.raises(BlockingIOError):
+        os.eventfd_read(rig.inbox.wake_fd())
 
 
 async def test_full_sends_lane_holds_up_no_history(rig: Rig) -> None:
