@@ -27,3 +27,49 @@ pub struct Stats {
     pub rooms: u64,
     pub recent_bytes: u64,
 }
+
+impl Stats {
+    /// Adds another shard's numbers; `closes` is left alone.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = self.numbers_mut().into_iter().zip(other.numbers());
+        for (mine, (_, theirs)) in pairs {
+            *mine += theirs;
+        }
+    }
+}
+
+macro_rules! numbers {
+    ($($name:ident),+) => {
+        impl Stats {
+            /// Every number with its metric name.
+            pub fn numbers(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name)),+]
+            }
+
+            fn numbers_mut(&mut self) -> Vec<&mut u64> {
+                vec![$(&mut self.$name),+]
+            }
+        }
+    };
+}
+
+numbers!(
+    opened,
+    handshakes,
+    messages_in,
+    sends,
+    signals,
+    deliveries,
+    shed,
+    gaps,
+    slow_consumers,
+    errors,
+    resumes_recovered,
+    resumes_gap,
+    resumes_epoch,
+    repairs,
+    panics,
+    connections,
+    rooms,
+    recent_bytes
+);

@@ -1,4 +1,5 @@
 //! Lines from the server: the exact bytes of each, and that all of them are what a client may read.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use chat_proto::ErrorCode;
 use chat_proto::encode::{self, ErrLine, LimitsView, ResumeRow, SubOk, Welcome};

@@ -316,7 +316,9 @@ proptest! {
 
     /// Texts of JSON's own letters are judged alike.
     #[test]
-    fn texts_of_json_letters_are_judged_alike(text in "[\\[\\]{}:,\"\\\\ud8c0-9eE.+nltrfas -]{0,24}") {
+    fn texts_of_json_letters_are_judged_alike(
+        text in "[\\[\\]{}:,\"\\\\ud8c0-9eE.+nltrfas -]{0,24}",
+    ) {
         judged_alike(text.as_bytes())?;
     }
 }

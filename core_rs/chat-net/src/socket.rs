@@ -1,0 +1,53 @@
+//! One socket of a shard: the handshake's bytes, the frame decoder, what the poller waits for.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+use chat_proto::frame::Decoder;
+
+use crate::poller::Interest;
+
+/// How the bytes that come in are to be read.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// As an HTTP request; what has come of it so far.
+    Head(Vec<u8>),
+    /// As frames.
+    Frames,
+    /// Not at all: refused, or broken; the end of the stream is awaited.
+    Deaf,
+}
+
+/// A socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) fd: OwnedFd,
+    pub(crate) stage: Stage,
+    pub(crate) decoder: Decoder,
+    pub(crate) window_bits: u8,
+    pub(crate) interest: Interest,
+    /// Not to be read until the hub says so; bytes that had been read already wait in `stash`.
+    pub(crate) paused: bool,
+    pub(crate) stash: Vec<u8>,
+    /// The address that unfinished handshakes and open connections are counted under.
+    pub(crate) address: IpAddr,
+    pub(crate) unfinished: bool,
+    pub(crate) counted: bool,
+}
+
+impl Socket {
+    pub(crate) fn new(fd: OwnedFd, address: IpAddr, unfinished: bool) -> Self {
+        Self {
+            fd,
+            stage: Stage::Head(Vec::new()),
+            decoder: Decoder::new(false),
+            window_bits: 0,
+            interest: Interest { read: true, write: false },
+            paused: false,
+            stash: Vec::new(),
+            address,
+            unfinished,
+            counted: false,
+        }
+    }
+}

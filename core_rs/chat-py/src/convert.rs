@@ -1,0 +1,162 @@
+//! Tuples of Python to values of the core and back; the shapes stand in chatrooms/_core.pyi.
+
+use chat_hub::effect::{
+    Ack, Action, Anchor, Ask, Attach, Auth, Change, Delivered, Missed, Refusal, Resume, Send,
+    Since, Welcome,
+};
+use chat_hub::run::RunData;
+use chat_proto::error::ErrorCode;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::errors::bad_value;
+
+type Lines = Option<Vec<PyBackedStr>>;
+type ChangeIn = (u64, PyBackedStr, Option<String>, Vec<String>);
+
+/// (log, first seq, lines, changes)
+pub(crate) type RunIn = (PyBackedStr, u64, Vec<PyBackedStr>, Vec<ChangeIn>);
+/// (conn, id, received µs, seq, n, ts ms, dup)
+pub(crate) type AckIn = (u64, u64, u64, u64, u64, u64, bool);
+/// (conn, id, room, code, message, field, retry after ms)
+pub(crate) type RefusalIn =
+    (u64, u64, Option<String>, String, Option<String>, Option<String>, Option<u64>);
+/// (conn, id, room, head, n, read, role, since, want, lines)
+pub(crate) type AttachIn = (u64, u64, String, u64, u64, u64, String, Option<Since>, u8, Lines);
+type MeIn = (u64, u64, u64, Option<Since>, Lines);
+type ResumeIn = (String, u64, u64, u64, Option<String>, Since, Lines);
+/// (conn, id, user, session, expires ms, now ms, me, rooms)
+pub(crate) type WelcomeIn = (u64, u64, String, String, u64, u64, MeIn, Vec<ResumeIn>);
+
+fn action(name: &str) -> PyResult<Action> {
+    match name {
+        "leave" | "kick" | "ban" => Ok(Action::Out),
+        "role" => Ok(Action::Role),
+        "join" | "invite" | "unban" => Ok(Action::Other),
+        _ => Err(bad_value("unknown action")),
+    }
+}
+
+pub(crate) fn run((log, first, lines, changes): &RunIn) -> PyResult<Delivered> {
+    let mut parsed = Vec::with_capacity(changes.len());
+    for (seq, name, role, users) in changes {
+        let (users, role) = (users.clone(), role.clone());
+        parsed.push((*seq, Change { action: action(name)?, users, role }));
+    }
+    let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+    Ok(Delivered::new(log, *first, &lines, parsed))
+}
+
+pub(crate) fn ack((handle, id, received_us, seq, n, ts_ms, dup): AckIn) -> Ack {
+    Ack { handle, id, received_us, seq, n, ts_ms, dup }
+}
+
+pub(crate) fn refusal(refusal: RefusalIn) -> PyResult<Refusal> {
+    let (handle, id, room, code, message, field, retry_after_ms) = refusal;
+    let code = ErrorCode::parse(&code).ok_or_else(|| bad_value("unknown error code"))?;
+    Ok(Refusal { handle, id, room, code, message, field, retry_after_ms })
+}
+
+fn missed(lines: Lines, since: Option<&Since>) -> Missed {
+    match (lines, since) {
+        (Some(lines), Some((_, seq))) if !lines.is_empty() => {
+            let lines = lines.iter().map(|line| line.as_bytes());
+            Missed::Here(RunData::frames(seq + 1, lines))
+        }
+        (Some(_), _) => Missed::TooMany,
+        (None, _) => Missed::Held,
+    }
+}
+
+pub(crate) fn attach(answer: AttachIn) -> Attach {
+    let (handle, id, room, head, n, read, role, since, want, lines) = answer;
+    let missed = missed(lines, since.as_ref());
+    Attach { handle, id, room, head, n, read, role, since, want, missed }
+}
+
+pub(crate) fn welcome(answer: WelcomeIn) -> Welcome {
+    let (handle, id, user, session, expires_ms, now_ms, me, rooms) = answer;
+    let (head, n, read, since, lines) = me;
+    let room = "me".to_owned();
+    let role = Some("owner".to_owned());
+    let told = missed(lines, since.as_ref());
+    let me = Resume { room, head, n, read, role, since, missed: told };
+    let rooms = rooms.into_iter().map(|(room, head, n, read, role, since, lines)| {
+        let since = Some(since);
+        let missed = missed(lines, since.as_ref());
+        Resume { room, head, n, read, role, since, missed }
+    });
+    let (user, session) = (user.into(), session.into());
+    Welcome { handle, id, user, session, expires_ms, now_ms, me, rooms: rooms.collect() }
+}
+
+pub(crate) fn sends<'py>(py: Python<'py>, sends: &[Send]) -> PyResult<Bound<'py, PyList>> {
+    let tuples: PyResult<Vec<_>> = sends
+        .iter()
+        .map(|it| {
+            let tag = (it.handle, it.id, it.received_us);
+            (it.room(), &*it.user, it.cid(), it.body(), it.thread, tag).into_pyobject(py)
+        })
+        .collect();
+    PyList::new(py, tuples?)
+}
+
+fn anchor(anchor: Anchor) -> (&'static str, u64) {
+    match anchor {
+        Anchor::Newest => ("newest", 0),
+        Anchor::Before(seq) => ("before", seq),
+        Anchor::After(seq) => ("after", seq),
+        Anchor::Around(seq) => ("around", seq),
+    }
+}
+
+fn ask<'py>(py: Python<'py>, ask: &Ask) -> PyResult<Bound<'py, PyTuple>> {
+    match ask {
+        Ask::Sub { handle, id, user, room, since, want, held_from } => {
+            let since = since.as_ref().map(|(epoch, seq)| (epoch.as_str(), *seq));
+            ("sub", *handle, *id, &**user, room, since, *want, *held_from).into_pyobject(py)
+        }
+        Ask::Hist { handle, id, user, room, anchor: at, limit, epoch } => {
+            let (kind, seq) = anchor(*at);
+            ("hist", *handle, *id, &**user, room, kind, seq, *limit, epoch.as_deref())
+                .into_pyobject(py)
+        }
+        Ask::Read { handle, id, user, room, n } => {
+            ("read", *handle, *id, &**user, room, *n).into_pyobject(py)
+        }
+        Ask::Who { handle, id, user, room, count, page, next_cursor } => {
+            let page: Vec<&str> = page.iter().map(|user| &**user).collect();
+            ("who", *handle, *id, &**user, room, *count, page, next_cursor.as_deref())
+                .into_pyobject(py)
+        }
+        Ask::Repair { log, after, upto } => ("repair", log, *after, *upto).into_pyobject(py),
+    }
+}
+
+pub(crate) fn asks<'py>(py: Python<'py>, asks: &[Ask]) -> PyResult<Bound<'py, PyList>> {
+    let tuples: PyResult<Vec<_>> = asks.iter().map(|it| ask(py, it)).collect();
+    PyList::new(py, tuples?)
+}
+
+fn auth<'py>(py: Python<'py>, auth: &Auth) -> PyResult<Bound<'py, PyTuple>> {
+    match auth {
+        Auth::Hello { handle, id, ticket, credential, rooms, client, address } => {
+            let kind = if *ticket { "ticket" } else { "token" };
+            let rooms: Vec<(&str, &str, u64, u64)> = rooms
+                .iter()
+                .map(|it| (it.room.as_str(), it.since.0.as_str(), it.since.1, it.held_from))
+                .collect();
+            ("hello", *handle, *id, kind, credential, rooms, client.as_deref(), &**address)
+                .into_pyobject(py)
+        }
+        Auth::Renew { handle, id, token, user, session } => {
+            ("auth", *handle, *id, token, &**user, &**session).into_pyobject(py)
+        }
+    }
+}
+
+pub(crate) fn auths<'py>(py: Python<'py>, auths: &[Auth]) -> PyResult<Bound<'py, PyList>> {
+    let tuples: PyResult<Vec<_>> = auths.iter().map(|it| auth(py, it)).collect();
+    PyList::new(py, tuples?)
+}
