@@ -11,6 +11,7 @@ from chatrooms.api.routing import (
     Given,
     MemberRoute,
     OpenRoute,
+    changes,
     is_id,
     problems,
 )
@@ -35,34 +36,34 @@ inside = APIRouter(
 )
 
 
-@doors.post("/register", status_code=201, responses=problems(409, body=True))
+@doors.post("/register", status_code=201, responses=changes(409, 422))
 async def register(given: Given, body: RegisterIn) -> UserOut:
     """Makes an account."""
     account = await given.cases.register(body.username, body.password, body.display_name)
     return UserOut.of(account)
 
 
-@doors.post("/login", responses=problems(401, body=True))
+@doors.post("/login", responses=changes(401, 422))
 async def login(request: Request, given: Given, body: LoginIn) -> TokensOut:
     """Starts a session; the User-Agent names it in the list of sessions."""
     agent = _UNPRINTABLE.sub("", request.headers.get("user-agent", ""))[:CLIENT_CHARACTERS_MAX]
     return TokensOut.of(await given.cases.login(body.username, body.password, agent))
 
 
-@doors.post("/refresh", responses=problems(401, body=True))
+@doors.post("/refresh", responses=changes(401, 422))
 async def refresh(given: Given, body: RefreshIn) -> TokensOut:
     """Exchanges a refresh token; one that was exchanged before ends its session."""
     return TokensOut.of(await given.cases.refresh(body.refresh_token))
 
 
-@doors.post("/logout", status_code=204, responses=problems(body=True))
+@doors.post("/logout", status_code=204, responses=changes(422))
 async def logout(given: Given, body: RefreshIn) -> Response:
     """Ends the session of a refresh token."""
     await given.cases.logout(body.refresh_token)
     return Response(status_code=204)
 
 
-@inside.post("/auth/ticket", responses=problems(401))
+@inside.post("/auth/ticket", responses=changes(401))
 async def issue_ticket(given: Given, caller: Caller) -> TicketOut:
     """A one-time ticket for the WebSocket URL."""
     ticket, seconds = await given.cases.issue_ticket(caller)
@@ -76,7 +77,7 @@ async def list_sessions(given: Given, caller: Caller) -> SessionsOut:
     return SessionsOut(sessions=[SessionOut.of(each, caller.session) for each in sessions])
 
 
-@inside.delete("/sessions/{session}", status_code=204, responses=problems(401, 404))
+@inside.delete("/sessions/{session}", status_code=204, responses=changes(401, 404))
 async def end_session(given: Given, caller: Caller, session: str) -> Response:
     """Ends a session: its tokens at once, its sockets within a second."""
     if not is_id(session):

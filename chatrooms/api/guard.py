@@ -18,6 +18,7 @@ BODY_BYTES_MAX: Final = 1_048_576
 JSON: Final = "application/json"
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _CREDENTIAL_NAMES: Final = frozenset({"token", "access_token", "refresh_token", "bearer"})
+_WATCHED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 # An encoded slash, backslash or NUL makes proxies and routers read different paths.
 _HIDDEN: Final = re.compile(rb"%(?:2f|5c|00)|[\x00-\x20\x7f\\]", re.IGNORECASE)
 _CHARSET: Final = re.compile(r'charset="?utf-8"?', re.IGNORECASE)
@@ -55,7 +56,8 @@ class Guard:
         await self.app(scope, _replay(body, receive), send)
 
     async def _spend(self, scope: Scope) -> None:
-        if self.services.rates is None:
+        # Whoever watches the node must not be kept out by whoever floods it.
+        if self.services.rates is None or scope["path"] in _WATCHED:
             return
         costly = scope["path"] in {"/v1/auth/login", "/v1/auth/register"}
         for bucket in ("address", "login") if costly else ("address",):

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 
-from chatrooms.api.routing import BEARER, Caller, Given, MemberRoute, also, problems, spend
+from chatrooms.api.routing import BEARER, Caller, Given, MemberRoute, also, changes, problems, spend
 from chatrooms.api.schemas import StoredOut
 from chatrooms.app.read_history import encode_page
 from chatrooms.domain.errors import Code, Refusal
@@ -88,7 +88,7 @@ async def read_history(
     status_code=201,
     response_model=StoredOut,
     responses=also(StoredOut, "The key had been used for this before")
-    | problems(401, 403, 404, 409, body=True),
+    | changes(401, 403, 404, 409, 422),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": _POST_SCHEMA}}}
     },

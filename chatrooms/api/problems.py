@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from chatrooms.domain.errors import Code, Refusal
 from chatrooms.domain.rate import Rate, Spent
+from chatrooms.domain.room import Kind
 
 MEDIA_TYPE: Final = "application/problem+json"
 REQUEST_ID: Final = "chatrooms.request_id"
@@ -31,6 +32,8 @@ _CODES_BY_STATUS: Final = {
     500: Code.INTERNAL,
     503: Code.UNAVAILABLE,
 }
+# Steps that pydantic puts into the path of a tagged union; no field is called like them.
+_TAGS: Final = frozenset(kind.value for kind in Kind)
 CHALLENGE: Final = 'Bearer error="invalid_token"'
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
@@ -130,7 +133,7 @@ async def answer_validation(request: Request, error: Exception) -> Response:
     """The request does not fit the schema: 422 with a reason a field."""
     if not isinstance(error, RequestValidationError):
         raise error
-    errors = [{"field": _field(entry["loc"]), "reason": _reason(entry)} for entry in error.errors()]
+    errors = [{"field": _field(entry), "reason": _reason(entry)} for entry in error.errors()]
     refusal = Refusal(Code.INVALID, "The request does not fit the schema.")
     return problem(request.scope[REQUEST_ID], refusal, errors)
 
@@ -143,8 +146,11 @@ async def answer_http(request: Request, error: Exception) -> Response:
     return problem(request.scope[REQUEST_ID], Refusal(code), headers=error.headers)
 
 
-def _field(place: tuple[int | str, ...]) -> str:
-    inner = place[1:] if len(place) > 1 else place
+def _field(entry: dict[str, Any]) -> str:
+    place: tuple[int | str, ...] = entry["loc"]
+    if entry["type"].startswith("union_tag_"):
+        return "kind"
+    inner = [step for step in place[1:] if step not in _TAGS] or place
     return ".".join(str(step) for step in inner)[:FIELD_CHARACTERS_MAX]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Query, Response, Security
 
 from chatrooms.api.cursors import decode_cursor, encode_cursor
-from chatrooms.api.routing import BEARER, Caller, Given, MemberRoute, also, is_id, problems
+from chatrooms.api.routing import BEARER, Caller, Given, MemberRoute, also, changes, is_id, problems
 from chatrooms.api.schemas import (
     DirectRoomIn,
     MemberOut,
@@ -31,7 +31,7 @@ router = APIRouter(
     "",
     status_code=201,
     response_model_exclude_none=True,
-    responses=also(RoomOut, "The direct room was there already") | problems(401, 404, body=True),
+    responses=also(RoomOut, "The direct room was there already") | changes(401, 404, 422),
 )
 async def create_room(
     given: Given,
@@ -70,22 +70,20 @@ async def view_room(given: Given, caller: Caller, room: str) -> RoomOut:
     return RoomOut.of(await given.cases.view_room(caller.user, room))
 
 
-@router.post("/{room}/join", response_model_exclude_none=True, responses=problems(401, 403, 404))
+@router.post("/{room}/join", response_model_exclude_none=True, responses=changes(401, 403, 404))
 async def join_room(given: Given, caller: Caller, room: str) -> RoomOut:
     """Makes the caller a member."""
     return RoomOut.of(await given.cases.join_room(caller.user, room))
 
 
-@router.post("/{room}/leave", status_code=204, responses=problems(401, 403, 404))
+@router.post("/{room}/leave", status_code=204, responses=changes(401, 403, 404))
 async def leave_room(given: Given, caller: Caller, room: str) -> Response:
     """Ends the caller's membership."""
     await given.cases.leave_room(caller.user, room)
     return Response(status_code=204)
 
 
-@router.post(
-    "/{room}/invitations", status_code=204, responses=problems(401, 403, 404, 409, body=True)
-)
+@router.post("/{room}/invitations", status_code=204, responses=changes(401, 403, 404, 409, 422))
 async def invite(given: Given, caller: Caller, room: str, body: UserIn) -> Response:
     """Lets a user into a private room."""
     await given.cases.invite(caller.user, room, body.user)
@@ -105,30 +103,28 @@ async def list_members(
     )
 
 
-@router.patch(
-    "/{room}/members/{user}", status_code=204, responses=problems(401, 403, 404, 409, body=True)
-)
+@router.patch("/{room}/members/{user}", status_code=204, responses=changes(401, 403, 404, 409, 422))
 async def change_role(given: Given, caller: Caller, room: str, user: str, body: RoleIn) -> Response:
     """Gives a member another role."""
     await given.cases.change_role(caller.user, room, _user(user), body.value())
     return Response(status_code=204)
 
 
-@router.delete("/{room}/members/{user}", status_code=204, responses=problems(401, 403, 404))
+@router.delete("/{room}/members/{user}", status_code=204, responses=changes(401, 403, 404))
 async def kick(given: Given, caller: Caller, room: str, user: str) -> Response:
     """Makes a member leave."""
     await given.cases.kick(caller.user, room, _user(user))
     return Response(status_code=204)
 
 
-@router.put("/{room}/bans/{user}", status_code=204, responses=problems(401, 403, 404, body=True))
+@router.put("/{room}/bans/{user}", status_code=204, responses=changes(401, 403, 404))
 async def ban(given: Given, caller: Caller, room: str, user: str) -> Response:
     """Makes a user leave and keeps them out."""
     await given.cases.ban(caller.user, room, _user(user))
     return Response(status_code=204)
 
 
-@router.delete("/{room}/bans/{user}", status_code=204, responses=problems(401, 403, 404))
+@router.delete("/{room}/bans/{user}", status_code=204, responses=changes(401, 403, 404))
 async def unban(given: Given, caller: Caller, room: str, user: str) -> Response:
     """Lets a banned user come back."""
     await given.cases.unban(caller.user, room, _user(user))

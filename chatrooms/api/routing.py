@@ -1,6 +1,6 @@
 """How routes are run: strict JSON bodies, and who asks known before anything is judged."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Final
 
 import orjson
@@ -34,17 +34,22 @@ _MEANINGS: Final = {
     503: "Not now; Retry-After says when",
 }
 _ALWAYS: Final = (400, 406, 429, 500, 503)
-_BODY: Final = (413, 415, 422)
+_WRITING: Final = (413, 415)
 
 
-def problems(*statuses: int, body: bool = False) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int, common: Sequence[int] = _ALWAYS) -> dict[int | str, dict[str, Any]]:
     """The documented problem answers of a route: `statuses` and those that any route may give."""
-    every = {*statuses, *_ALWAYS, *(_BODY if body else ())}
+    every = {*statuses, *common}
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": _MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in sorted(every)
     }
+
+
+def changes(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """As `problems`, for methods whose body is read even where it says nothing."""
+    return problems(*statuses, *_WRITING)
 
 
 def also(model: type[BaseModel], description: str) -> dict[int | str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from chatrooms.api.routing import Given, problems
 
 router = APIRouter(tags=["system"])
 metrics_router = APIRouter(tags=["system"])
+_REFUSED = problems(common=(400, 500))
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -16,7 +17,7 @@ def _json(content: dict[str, object], status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-@router.get("/healthz", responses={429: problems()[429]})
+@router.get("/healthz", responses=_REFUSED)
 async def health(given: Given) -> dict[str, object]:
     """Answers while the process lives: node, pid, version."""
     return given.health()
@@ -25,7 +26,10 @@ async def health(given: Given) -> dict[str, object]:
 @router.get(
     "/readyz",
     response_class=Response,
-    responses={503: {"description": "Starting, draining, or the store does not answer"}},
+    responses={
+        503: {"description": "Starting, draining, or the store does not answer"},
+        **_REFUSED,
+    },
 )
 async def ready(given: Given) -> Response:
     """200 only when both ports listen and the store answers; 503 while draining."""
@@ -34,7 +38,7 @@ async def ready(given: Given) -> Response:
     return _json({"ready": bool(good)}, 200 if good else 503)
 
 
-@metrics_router.get("/metrics", response_class=Response)
+@metrics_router.get("/metrics", response_class=Response, responses=_REFUSED)
 async def metrics(given: Given) -> Response:
     """Prometheus text."""
     return Response(given.metrics(), media_type=METRICS_TYPE)
