@@ -89,8 +89,6 @@ class Session:
     def open(self, now: float, token: str | None) -> None:
         """A connection stands: say hello, resuming every room whose position is known."""
         self.state = State.GREETING
-        self._calls.clear()
-        self._lines.clear()
         self._next_id = 1
         self._opened_at = self._heard_at = now
         self._refusal = self._notice = self._hang_up = None

@@ -473,6 +473,20 @@ async def test_source_that_fails_oddly_stops_the_client(chat: Make) -> None:
     await client.close()
 
 
+async def test_full_socket_is_not_written_to(chat: Make) -> None:
+    """While the kernel takes nothing, messages wait in the session, not in a buffer below it."""
+    async with chat() as client:
+        link = client._driver._link
+        assert link is not None
+        link.pause_writing()
+        send = asyncio.create_task(client.send("lobby", "x"))
+        await asyncio.sleep(0)
+        assert client.unsent == 1
+        assert not client._driver.session._calls
+        link.resume_writing()
+        assert (await send).seq == 1
+
+
 async def test_silent_server_is_left_and_found_again(server: FakeServer, chat: Make) -> None:
     """No ping for 1.5 x ping_ms: dropped by the timer, then resumed."""
     server.ping_ms = 10

@@ -1,5 +1,6 @@
 """The session, driven without a socket: what it says to what it hears, at made-up times."""
 
+from collections import deque
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from chatrooms.client.events import (
 from chatrooms.client.outbox import Draft, Outbox, Outcome, Sent
 from chatrooms.client.rooms import Feed, Room, RoomState
 from chatrooms.client.session import GREETING_S_MAX, REPLY_S_MAX, Reply, Session, State
+from chatrooms.client.wire import pack
 
 Line = dict[str, Any]
 
@@ -163,9 +165,10 @@ def test_every_reader_sees_every_event_once() -> None:
     wire.greet()
     _, feed = wire.follow()
     drain(wire.everything)
-    wire.hear(message(11), message(11), message(12))
+    wire.hear(message(11), message(11), message(12), message(11))
     assert seqs(feed) == [11, 12]
     assert seqs(wire.everything) == [11, 12]
+    assert wire.session.rooms.resume_positions()["lobby"] == ("e1", 12)
 
 
 def test_history_that_fails_is_read_again_after_a_pause() -> None:
@@ -541,3 +544,13 @@ def test_lines_are_packed_within_the_limits_of_a_message() -> None:
     while (packed := wire.session.poll_transmit(0.0)) is not None:
         messages.append(packed)
     assert [packed.count(b"\n") + 1 for packed in messages] == [128, 128, 44]
+
+
+def test_lines_are_packed_within_the_bytes_of_a_message() -> None:
+    """At most 64 KiB a message, every line whole and in order."""
+    lines = deque(bytes([65 + number]) * 30_000 for number in range(5))
+    messages = []
+    while (packed := pack(lines)) is not None:
+        messages.append(packed)
+    assert [len(packed) for packed in messages] == [60_001, 60_001, 30_000]
+    assert b"".join(messages).replace(b"\n", b"")[::30_000] == b"ABCDE"

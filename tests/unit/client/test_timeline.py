@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatrooms.client.events import EpochChanged, Event, Gap, Message, Position
-from chatrooms.client.timeline import STALLS_MAX, Fetch, Inbox, Page, Timeline
+from chatrooms.client.timeline import (
+    PENDING_EVENTS_MAX,
+    STALLS_MAX,
+    Fetch,
+    Inbox,
+    Page,
+    Timeline,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,3 +264,45 @@ def test_abandoned_timeline_says_what_is_missing() -> None:
     timeline.abandon()
     assert drain(timeline.inbox) == [Gap(ROOM, 1, 7)]
     assert timeline.complete
+
+
+def test_repeated_event_leaves_nothing_behind() -> None:
+    """A duplicate of the last event is forgotten, and stands in no later gap's way."""
+    timeline = Timeline(ROOM, Inbox(10))
+    timeline.start(START)
+    timeline.handle_event(message(1))
+    timeline.handle_event(message(1))
+    assert not timeline._pending
+    timeline.handle_gap(3)
+    fetch = timeline.poll_fetch()
+    assert fetch is not None
+    timeline.handle_page(fetch, page(3, fetch, first=3))
+    assert drain(timeline.inbox) == [message(1), Gap(ROOM, 2, 2), message(3)]
+
+
+def test_events_kept_beyond_a_hole_are_bounded() -> None:
+    """A hole that stays open must not eat memory: the rest is left to history."""
+    timeline = Timeline(ROOM, Inbox(1_000))
+    timeline.start(START)
+    for seq in range(2, PENDING_EVENTS_MAX * 3):
+        timeline.handle_event(message(seq))
+    assert len(timeline._pending) == PENDING_EVENTS_MAX
+    timeline.handle_event(message(1))
+    log_end = PENDING_EVENTS_MAX * 3 - 1
+    assert seqs(read_all(timeline, log_end)) == list(range(1, log_end + 1))
+
+
+def test_slow_consumer_costs_one_read_per_half_inbox() -> None:
+    """History is read again only when half the inbox is free."""
+    timeline = Timeline(ROOM, Inbox(10))
+    timeline.start(START)
+    timeline.handle_gap(1_000)
+    fetch = timeline.poll_fetch()
+    assert fetch is not None
+    timeline.handle_page(fetch, page(1_000, fetch))
+    for _event in range(4):
+        assert timeline.inbox.pop() is not None
+        timeline.handle_space()
+        assert timeline.poll_fetch() is None
+    assert timeline.inbox.pop() is not None
+    assert timeline.poll_fetch() == Fetch(ROOM, "e1", 10, 5)
