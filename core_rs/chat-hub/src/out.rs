@@ -11,6 +11,9 @@ use chat_proto::limits::{LINES_MAX, RUN_BYTES_MAX};
 use crate::bounds::WRITE_PIECES_MAX;
 use crate::run::{Content, Shared, compressed};
 
+/// A reply smaller than this grows when it is compressed.
+const DEFLATED_BYTES_MIN: usize = 64;
+
 /// A frame of this connection alone; the header is written in front when it is sealed.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -18,6 +21,23 @@ pub(crate) struct Own {
     start: usize,
     lines: usize,
     sealed: bool,
+}
+
+impl Own {
+    fn seal(&mut self, deflater: Option<&mut Deflater>) {
+        let payload = self.buffer.len() - FRAME_HEADER_MAX;
+        match deflater {
+            Some(deflater) if payload >= DEFLATED_BYTES_MIN => {
+                self.buffer = compressed(&self.buffer[FRAME_HEADER_MAX..], deflater);
+            }
+            _ => {
+                let (header, len) = frame::header(Opcode::Text, false, payload);
+                self.start = FRAME_HEADER_MAX - len;
+                self.buffer[self.start..FRAME_HEADER_MAX].copy_from_slice(&header[..len]);
+            }
+        }
+        self.sealed = true;
+    }
 }
 
 #[derive(Debug)]
@@ -42,6 +62,8 @@ pub(crate) struct Out {
     rest: VecDeque<Piece>,
     written: usize,
     bytes: usize,
+    /// Frames whose header is not written yet.
+    unsealed: usize,
 }
 
 impl Out {
@@ -92,6 +114,7 @@ impl Out {
         buffer.resize(FRAME_HEADER_MAX, 0);
         write(&mut buffer);
         self.bytes += buffer.len();
+        self.unsealed += 1;
         self.push(Piece::Own(Box::new(Own { buffer, start: 0, lines: 1, sealed: false })));
     }
 
@@ -101,24 +124,21 @@ impl Out {
         self.push(Piece::Own(Box::new(Own { buffer, start: 0, lines: 0, sealed: true })));
     }
 
-    /// Closes the frame that lines are still added to; call before every write.
-    pub(crate) fn seal(&mut self, deflater: Option<&mut Deflater>) {
-        let Some(own) = self.last_own() else { return };
-        let before = own.buffer.len();
-        let payload = before - FRAME_HEADER_MAX;
-        match deflater {
-            Some(deflater) if payload >= 64 => {
-                own.buffer = compressed(&own.buffer[FRAME_HEADER_MAX..], deflater);
-            }
-            _ => {
-                let (header, len) = frame::header(Opcode::Text, false, payload);
-                own.start = FRAME_HEADER_MAX - len;
-                own.buffer[own.start..FRAME_HEADER_MAX].copy_from_slice(&header[..len]);
+    /// Writes the headers of the frames that lines were added to; call before every write.
+    pub(crate) fn seal(&mut self, mut deflater: Option<&mut Deflater>) {
+        if self.unsealed == 0 {
+            return;
+        }
+        for piece in self.front.iter_mut().chain(&mut self.rest) {
+            if let Piece::Own(own) = piece
+                && !own.sealed
+            {
+                let before = own.buffer.len();
+                own.seal(deflater.as_deref_mut());
+                self.bytes = self.bytes + own.buffer.len() - own.start - before;
             }
         }
-        own.sealed = true;
-        let after = own.buffer.len() - own.start;
-        self.bytes = self.bytes + after - before;
+        self.unsealed = 0;
     }
 
     /// The next bytes to write, at most [`WRITE_PIECES_MAX`] pieces.
@@ -175,5 +195,6 @@ impl Out {
         }
         self.front = front;
         self.rest = VecDeque::new();
+        self.unsealed = 0;
     }
 }
