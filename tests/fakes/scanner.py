@@ -65,9 +65,9 @@ def _judged(text: str) -> Any:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite
         )
+        _walk(value, 1)
     except (ValueError, RecursionError):
         raise Refusal(Code.BAD_REQUEST, "not JSON") from None
-    _walk(value, 1)
     return value
 
 

@@ -22,19 +22,27 @@ class Target:
         self.opened = open_world(None)
         self.world: World = runner.run(self.opened.__aenter__())
         self.person: Person = runner.run(self.world.person("ada"))
-        self.room = runner.run(self.world.room(self.person))
+        self.other: Person = runner.run(self.world.person("ben"))
         self.schema = schemathesis.openapi.from_dict(self.world.app.openapi())
 
     def call(self, case: Any) -> httpx.Response:
-        """Sends a generated case as Ada, to her room where the case names one."""
-        if "room" in (case.path_parameters or {}) and len(case.path_parameters["room"]) % 2:
-            case.path_parameters["room"] = self.room
+        """Sends a generated case as Ada, in half of the cases to a fresh room of hers."""
+        named = case.path_parameters or {}
+        if len(named.get("room", "")) % 2:
+            named["room"] = self.runner.run(self._fresh_room())
+        if len(named.get("user", "")) % 2:
+            named["user"] = self.other.id
         arguments = case.as_transport_kwargs(base_url="http://node")
         arguments.pop("cookies", None)
         if "data" in arguments:
             arguments["content"] = arguments.pop("data")
         arguments["headers"] = dict(arguments.get("headers") or {}) | self.person.bearer
         return self.runner.run(self.world.http.request(**arguments))
+
+    async def _fresh_room(self) -> str:
+        room = await self.world.room(self.person)
+        await self.world.http.post(f"/v1/rooms/{room}/join", headers=self.other.bearer)
+        return room
 
 
 @pytest.fixture(scope="module")
