@@ -101,7 +101,7 @@ async def _http(
         backlog=_BACKLOG,
         http1_settings=HTTP1Settings(max_buffer_size=_HEAD_BYTES_MAX, header_read_timeout=10_000),
         log_dictconfig=dict(GRANIAN_LOGGING),
-        log_level=LogLevels.debug if config.log_level == "debug" else LogLevels.warning,
+        log_level=LogLevels.debug if config.log_level == "debug" else LogLevels.error,
         log_access=False,
     )
     task = asyncio.get_running_loop().create_task(server.serve())

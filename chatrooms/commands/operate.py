@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from chatrooms import bootstrap
 from chatrooms.admin.client import NotRunning, request
 from chatrooms.admin.operations import TOKENS_MAX, Item
 from chatrooms.commands.options import CommandError, ConfigFile, DataDir, load_config
@@ -86,8 +85,6 @@ def _operate(
     except Refusal as why:
         field = f"{why.field}: " if why.field else ""
         raise CommandError(f"{field}{why}") from None
-    except bootstrap.StoreUnusable as error:
-        raise CommandError(str(error)) from None
 
 
 async def _answers(config: Config, op: str, arguments: dict[str, Any]) -> AsyncIterator[Item]:
@@ -102,9 +99,19 @@ async def _answers(config: Config, op: str, arguments: dict[str, Any]) -> AsyncI
         raise CommandError(f"no node runs on {config.data_dir}")
     if op == "verify" and not config.data_dir.is_dir():
         raise CommandError(f"there is no data directory {config.data_dir}")
-    async with bootstrap.operations_at_rest(config) as operations:
-        async for item in operations.perform(op, arguments):
-            yield item
+    async for item in _at_rest(config, op, arguments):
+        yield item
+
+
+async def _at_rest(config: Config, op: str, arguments: dict[str, Any]) -> AsyncIterator[Item]:
+    from chatrooms import bootstrap  # noqa: PLC0415 -- not needed beside a running node, 0.5 s
+
+    try:
+        async with bootstrap.operations_at_rest(config) as operations:
+            async for item in operations.perform(op, arguments):
+                yield item
+    except bootstrap.StoreUnusable as error:
+        raise CommandError(str(error)) from None
 
 
 def _print(line: str) -> None:

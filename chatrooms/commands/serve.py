@@ -10,7 +10,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from chatrooms import __version__, bootstrap, serving
+from chatrooms import __version__
 from chatrooms.commands.options import CommandError, ConfigFile, DataDir, load_config
 from chatrooms.config import Config
 from chatrooms.listening import PortTaken, authority, reachable_host
@@ -42,6 +42,8 @@ def serve(
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error")] = None,
 ) -> None:
     """Serve chat: REST on one port, WebSockets on another, everything in one process."""
+    from chatrooms import bootstrap, serving  # noqa: PLC0415 -- only `serve` needs them, 0.5 s
+
     loaded = load_config(
         file,
         {
