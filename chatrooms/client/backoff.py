@@ -32,6 +32,20 @@ _STOP_CODES = {
     4006: ("limit_exceeded", "too many connections"),
     4007: ("bad_request", "too many refused operations"),
 }
+_REASONS = {
+    1000: "the server said goodbye",
+    1001: "the server is going away",
+    1006: "the connection was lost",
+    4100: "the server failed",
+    CLOSE_TOKEN_EXPIRED: "the token has expired",
+    4102: "the server heard nothing from here",
+    4103: "too many messages",
+    4108: "this side reads too slowly",
+    4109: "the server is overloaded",
+    CLOSE_DRAINING: "the server is restarting",
+    CLOSE_MOVED: "the server moves this connection",
+    4201: "the server asks to connect anew",
+}
 
 
 def full_jitter_ms(attempt: int, fraction: float) -> int:
@@ -45,6 +59,13 @@ class Closing:
 
     code: int = 1006
     reason: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason in words: the server's own, else what the code stands for."""
+        if self.reason and not self.reason.startswith("{"):
+            return self.reason
+        return _REASONS.get(self.code, f"close code {self.code}")
 
     @property
     def retry_after_ms(self) -> int | None:

@@ -136,7 +136,7 @@ class Driver:
                 self._stop(verdict.error)
                 return
             if not patient and self._first_attempt and not verdict.renew_token:
-                self._stop(ConnectionLost(closing.reason or f"close code {closing.code}"))
+                self._stop(ConnectionLost(closing.why))
                 return
             renew = verdict.renew_token
             self._move(verdict)

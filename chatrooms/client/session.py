@@ -124,12 +124,12 @@ class Session:
         )
         verdict = backoff.judge(closing, circumstances, self._fraction())
         self._attempt += 1
+        self._refusal = self._notice = None
         self._forget_connection(now, closing)
         if isinstance(verdict, Stop):
             self.fail(verdict.error)
         else:
-            why = self._hang_up or closing.reason or f"close code {closing.code}"
-            self.rooms.announce(Offline(why, verdict.delay_ms))
+            self.rooms.announce(Offline(self._hang_up or closing.why, verdict.delay_ms))
         return verdict
 
     def fail(self, error: ChatError | ConnectionLost) -> None:
@@ -231,7 +231,7 @@ class Session:
         self._marks.handle_disconnected()
         self.rooms.handle_disconnected()
         for call in calls.values():
-            call.done(now, ConnectionLost(closing.reason or f"close code {closing.code}"))
+            call.done(now, ConnectionLost(closing.why))
 
     def _handle_line(self, now: float, line: dict[str, Any]) -> None:
         match line.get("t"):

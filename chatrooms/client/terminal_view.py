@@ -142,7 +142,9 @@ def _member(event: MemberEvent, names: Mapping[str, str]) -> Fragments:
 
 
 def _renamed(event: RoomEvent) -> Fragments | None:
-    return note(f"the room is now called {event.name}") if event.name else None
+    if event.action != "update" or event.name is None:
+        return None
+    return note(f"the room is now called {event.name}")
 
 
 def _offline(event: Offline) -> Fragments:

@@ -60,6 +60,14 @@ def test_odd_close_reason_falls_back_to_the_notice(reason: str) -> None:
     assert judge(Closing(4110, reason), at, 0.5) == Retry(77)
 
 
+def test_end_of_a_connection_is_told_in_words() -> None:
+    """The server's own words, else what the code means."""
+    assert Closing(4110, '{"retry_after_ms":1}').why == "the server is restarting"
+    assert Closing(1006).why == "the connection was lost"
+    assert Closing(1011, "out of memory").why == "out of memory"
+    assert Closing(4199).why == "close code 4199"
+
+
 def test_moved_connection_goes_to_the_url_of_the_notice() -> None:
     """4200 uses `url`, other codes do not."""
     at = Circumstances(attempt=0, greeted=True, moved_to="ws://b/ws")

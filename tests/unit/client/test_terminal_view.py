@@ -55,7 +55,7 @@ def test_event_has_its_line(event: Event, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [Receipt("r", "u1", 1), Notice("other"), RoomEvent("r", 1, 0, "u1", "create")]
+    "event", [Receipt("r", "u1", 1), Notice("other"), RoomEvent("r", 1, 0, "u1", "create", "Den")]
 )
 def test_event_without_a_line_is_left_out(event: Event) -> None:
     """Not everything that happens is worth a line."""

@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatrooms.client.events import EpochChanged, Event, Gap, Message, Position
-from chatrooms.client.timeline import (
-    PENDING_EVENTS_MAX,
-    STALLS_MAX,
-    Fetch,
-    Inbox,
-    Page,
-    Timeline,
-)
+from chatrooms.client.timeline import PENDING_EVENTS_MAX, STALLS_MAX, Fetch, Inbox, Page, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
