@@ -62,36 +62,34 @@ class FailureTable:
     """At most `failures_max` failures a key within `window_seconds`, for `keys_max` keys."""
 
     def __init__(self, failures_max: int, window_seconds: float, keys_max: int) -> None:
-        self._failures_max = failures_max
+        self.failures_max = failures_max
         self._window_seconds = window_seconds
         self._keys_max = keys_max
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def begin(self, key: str, now: float) -> float | None:
-        """Counts an attempt as failed until forgiven; else the seconds until one is allowed.
-
-        Counting first keeps parallel attempts within the limit too.
-        """
+    def count(self, key: str, now: float) -> int:
+        """Failures of `key` that are still within the window at `now` (monotonic seconds)."""
         times = self._times.get(key)
         if times is None:
-            times = self._times[key] = deque()
-            if len(self._times) > self._keys_max:
-                self._times.popitem(last=False)
-        self._times.move_to_end(key)
+            return 0
         while times and times[0] + self._window_seconds <= now:
             times.popleft()
-        if len(times) >= self._failures_max:
-            return times[0] + self._window_seconds - now
-        times.append(now)
-        return None
-
-    def forgive(self, key: str) -> None:
-        """Takes back the latest attempt of `key`: it was right, or was never judged."""
-        times = self._times.get(key)
-        if times:
-            times.pop()
         if not times:
-            self._times.pop(key, None)
+            del self._times[key]
+        return len(times)
+
+    def closed_for(self, key: str, now: float) -> float | None:
+        """Seconds until one more failure fits into the window; None when it does now."""
+        if self.count(key, now) < self.failures_max:
+            return None
+        return self._times[key][0] + self._window_seconds - now
+
+    def fail(self, key: str, now: float) -> None:
+        """Counts a failure; the key that failed least recently is forgotten when full."""
+        self._times.setdefault(key, deque(maxlen=self.failures_max)).append(now)
+        self._times.move_to_end(key)
+        if len(self._times) > self._keys_max:
+            self._times.popitem(last=False)
 
     def __len__(self) -> int:
         """How many keys are remembered."""

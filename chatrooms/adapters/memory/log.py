@@ -119,14 +119,15 @@ class MemoryPositions:
         if room == private_log(user):
             place = self._world.rooms.get(room)
             head = len(place.events) if place else 0
-            return Standing(head, 0, Role.OWNER, 0, banned=False, known=True)
+            return Standing(head, 0, Role.OWNER.value, 0, banned=False, known=True)
         place = self._world.place(room)
         if place is None or place.kind is None:
             return Standing(0, 0, None, 0, banned=False, known=False)
         seat = place.seat(user)
         read = place.members[user].read if seat.role else 0
         known = shown(place.kind, seat)
-        return Standing(len(place.events), place.n, seat.role, read, seat.banned, known)
+        role = None if seat.role is None else seat.role.value
+        return Standing(len(place.events), place.n, role, read, seat.banned, known)
 
 
 class MemoryMarks:

@@ -81,7 +81,7 @@ class MemoryRooms:
             if user in place.members:
                 account = self._world.accounts.get(user)
                 names = (account.username, account.display_name) if account else (user, user)
-                found.append(Member(user, *names, place.members[user].role))
+                found.append(Member(user, *names, place.members[user].role.value))
         return found
 
     async def join(self, user: str, room: str) -> RoomView:
@@ -243,4 +243,5 @@ def _view(place: Place, user: str) -> RoomView:
     seat = place.seat(user)
     read = place.members[user].read if seat.role else 0
     room = Room(place.id, place.kind, place.name, place.created_ms, len(place.events), place.n)
-    return RoomView(room, seat.role, read, seat.invited, seat.banned)
+    role = None if seat.role is None else seat.role.value
+    return RoomView(room, role, read, seat.invited, seat.banned)

@@ -40,7 +40,7 @@ class SqlitePositions:
         """The standing of each (user, room)."""
         (rows,) = await self._reader.row(_LOOK, (orjson.dumps(asks).decode(),))
         answers = [
-            Standing(0, 0, Role.OWNER, 0, banned=False, known=True)
+            Standing(0, 0, Role.OWNER.value, 0, banned=False, known=True)
             if room == private_log(user)
             else _NOWHERE
             for user, room in asks
