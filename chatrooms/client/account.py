@@ -129,7 +129,7 @@ async def sign_in(
             credentials.remember(server, user, drawn)
             return account
     if not asker.interactive:
-        raise SignInFailed(f"A password is needed for {user}: give --password or --token.")
+        raise SignInFailed(f"{user} has a password: chat from a terminal, or give --token.")
     typed = await asker.ask(f"Password for {user}: ", secret=True)
     try:
         return await _log_in(rest, user, typed)

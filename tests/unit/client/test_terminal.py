@@ -119,7 +119,7 @@ async def test_taken_name_needs_its_password(rest: FakeRest, credentials: Creden
     assert screen.questions == ["Password for ann: *"]
     with pytest.raises(SignInFailed, match="not right"):
         await signed_in(rest, credentials, ScriptedScreen("wrong"), rest.url, user="ann")
-    with pytest.raises(SignInFailed, match="--password or --token"):
+    with pytest.raises(SignInFailed, match="give --token"):
         await signed_in(rest, credentials, PlainScreen(), rest.url, user="ann")
     assert credentials.recall(rest.url, "ann") is None
 
