@@ -33,14 +33,14 @@ class Login:
             raise Refusal(
                 Code.RATE_LIMITED, "Too many failed logins.", retry_after_ms=max(wait_ms, 1)
             )
+        failed = False
         try:
             account = await self._judge(name, password)
-        except Refusal:
-            await self.failures.forgive(name)
-            raise
+            failed = account is None
+        finally:
+            await self.failures.end(name, failed=failed)
         if account is None:
             raise Refusal(Code.UNAUTHORIZED, "Wrong username or password.")
-        await self.failures.forgive(name)
         return await self._start(account.id, client)
 
     async def _judge(self, name: str, password: str) -> Account | None:

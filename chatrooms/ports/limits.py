@@ -6,14 +6,18 @@ from chatrooms.domain.rate import Rate, Spent
 
 
 class LoginFailures(Protocol):
-    """Failed logins per account name, existing or not, within a sliding window."""
+    """Failed logins per account name, existing or not, within a sliding window.
+
+    Attempts under way count as if they failed, so that parallel guesses are no way round; they
+    delay others instead of refusing them. Every `begin` that gave None is followed by `end`.
+    """
 
     async def begin(self, account: str) -> int | None:
-        """Counts an attempt as failed until forgiven; ms to wait when there were too many."""
+        """None to go on, perhaps after others have ended; ms to wait after too many failures."""
         ...
 
-    async def forgive(self, account: str) -> None:
-        """Takes back the latest attempt: the password was right, or was never judged."""
+    async def end(self, account: str, *, failed: bool) -> None:
+        """The password was wrong; or it was right, or never judged."""
         ...
 
 

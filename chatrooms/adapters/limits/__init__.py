@@ -1,6 +1,8 @@
 """The limits ports in the memory of one node; a bus-backed pair comes with the cluster."""
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from chatrooms.domain.rate import FailureTable, Rate, RateTable, Spent
@@ -20,8 +22,16 @@ REQUEST_RATES: Final[Mapping[str, Rate]] = {
 }
 
 
+@dataclass(slots=True)
+class _Gate:
+    """Attempts under way for one account; `moved` is set, and replaced, when one has ended."""
+
+    under_way: int = 0
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class NodeLoginFailures:
-    """Ten failures an account in 15 minutes, for the 100,000 names tried last."""
+    """Ten failures an account in 15 minutes, for the 100,000 names that failed last."""
 
     def __init__(
         self,
@@ -31,15 +41,31 @@ class NodeLoginFailures:
     ) -> None:
         self._clock = clock
         self._table = FailureTable(failures_max, window_seconds, KEYS_MAX)
+        self._gates: dict[str, _Gate] = {}
 
     async def begin(self, account: str) -> int | None:
         """As the port says."""
-        wait = self._table.begin(account, self._clock.monotonic())
-        return None if wait is None else int(wait * 1000) + 1
+        while True:
+            now = self._clock.monotonic()
+            closed_for = self._table.closed_for(account, now)
+            if closed_for is not None:
+                return int(closed_for * 1000) + 1
+            gate = self._gates.setdefault(account, _Gate())
+            if self._table.count(account, now) + gate.under_way < self._table.failures_max:
+                gate.under_way += 1
+                return None
+            await gate.moved.wait()
 
-    async def forgive(self, account: str) -> None:
+    async def end(self, account: str, *, failed: bool) -> None:
         """As the port says."""
-        self._table.forgive(account)
+        if failed:
+            self._table.fail(account, self._clock.monotonic())
+        gate = self._gates[account]
+        gate.under_way -= 1
+        gate.moved.set()
+        gate.moved = asyncio.Event()
+        if gate.under_way == 0:
+            del self._gates[account]
 
 
 class NodeRequestRates:

@@ -12,7 +12,9 @@ async def _pages(world: World, person: Person, path: str, name: str, limit: int)
     found: list[Any] = []
     cursor: dict[str, str] = {}
     while True:
-        answer = await world.http.get(path, params={"limit": limit} | cursor, headers=person.bearer)
+        answer = await world.http.get(
+            path, params={"limit": str(limit)} | cursor, headers=person.bearer
+        )
         page = answer.json()
         assert len(page[name]) <= limit
         found.extend(page[name])
