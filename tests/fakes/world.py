@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from chatrooms.adapters.aead import AeadSeals
 from chatrooms.adapters.argon2 import Argon2Passwords
+from chatrooms.adapters.core import CoreScanner
 from chatrooms.adapters.jose import JoseTokens
 from chatrooms.adapters.limits import NodeLoginFailures, NodeRequestRates
 from chatrooms.adapters.memory import MemoryStore
@@ -24,7 +25,6 @@ from chatrooms.ports.clock import Clock
 from chatrooms.ports.scanner import Scanner
 from tests.fakes.clock import ManualClock
 from tests.fakes.gateway import RecordingGateway
-from tests.fakes.scanner import PlainScanner
 
 Store: TypeAlias = SqliteStore | MemoryStore
 PASSWORD = "violet-harbour-29"
@@ -111,7 +111,7 @@ async def open_world(
     failures: list[Exception] = []
     parts: dict[str, Any] = {
         "cases": cases,
-        "scanner": scanner or PlainScanner(),
+        "scanner": scanner or CoreScanner(),
         "health": lambda: {"node": "n1", "pid": 1, "version": "0"},
         "ready": lambda: True,
         "metrics": lambda: b"chat_up 1\n",
