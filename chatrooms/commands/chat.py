@@ -10,7 +10,7 @@ from chatrooms.listening import authority, reachable_host
 
 
 def chat(
-    room: Annotated[str, typer.Argument(help="id of the room, for example lobby")],
+    room: Annotated[str, typer.Argument(metavar="ROOM", help="id of the room, for example lobby")],
     user: Annotated[str | None, typer.Option(help="username [default: asked for]")] = None,
     url: Annotated[
         str | None, typer.Option(help="WebSocket [default: ws://127.0.0.1:8001/ws]")

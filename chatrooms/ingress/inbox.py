@@ -18,6 +18,10 @@ class Inbox(Protocol):
         """An eventfd (eventfd(2), non-blocking); it stays the same while the core lives."""
         ...
 
+    def clear_wake(self) -> None:
+        """Makes it unreadable; the core never does that by itself."""
+        ...
+
     def take_sends(self, items_max: int, bytes_max: int) -> list[SendItem]:
         """Sends in order of receipt."""
         ...

@@ -5,8 +5,6 @@ no history. A full lane is not taken from, so that the core stops reading the so
 """
 
 import asyncio
-import contextlib
-import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -124,8 +122,7 @@ class Pump:
             self._scheduled.cancel()
             self._scheduled = None
         # Cleared first: what is put in after this rings again, what was before is taken now.
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._inbox.wake_fd())
+        self._inbox.clear_wake()
         if self._take_sends() + self._take_asks() + self._take_auths():
             self._schedule()
 

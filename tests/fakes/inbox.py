@@ -1,5 +1,6 @@
 """A real eventfd over plain lists: the inbox of the core without sockets behind it."""
 
+import contextlib
 import os
 from collections import deque
 
@@ -19,6 +20,11 @@ class FakeInbox:
     def wake_fd(self) -> int:
         """The eventfd."""
         return self._fd
+
+    def clear_wake(self) -> None:
+        """Reads the eventfd."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._fd)
 
     def close(self) -> None:
         """Frees the eventfd."""
