@@ -252,5 +252,14 @@ async def test_database_is_private_to_its_user(tmp_path: Path) -> None:
     store = sqlite.open_store(directory)
     await store.start()
     await store.rooms.create("anna", Kind.PUBLIC, "x")
+    modes = {path.name: path.stat().st_mode & 0o077 for path in directory.glob("chat.db*")}
     await store.close()
     assert directory.stat().st_mode & 0o077 == 0
+    assert modes == {"chat.db": 0, "chat.db-wal": 0, "chat.db-shm": 0}
+
+
+def test_sqlite_that_is_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With both versions in the sentence, and before a file is made."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    assert "needs SQLite 3.38.0 or newer" in sentence(tmp_path)
+    assert not (tmp_path / "chat.db").exists()

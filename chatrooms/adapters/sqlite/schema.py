@@ -11,6 +11,7 @@ from chatrooms.domain.ids import sortable_id
 DATABASE: Final = "chat.db"
 APPLICATION_ID: Final = 0x63686174  # "chat" in `file chat.db` and `PRAGMA application_id`
 BUSY_TIMEOUT_MS: Final = 1_500
+SQLITE_MIN: Final = (3, 38, 0)  # the first with ->>; RETURNING and STRICT are older
 QUICK_CHECK_BYTES_MAX: Final = 256 * 1024 * 1024
 
 # `rooms` also heads the private logs (kind "me"). Events name rooms by number: the index over
@@ -138,9 +139,13 @@ def prepare(path: Path, now_ms: int) -> str:
 
     Raises StoreUnusable when the file is damaged, newer than this program, or not ours.
     """
+    if sqlite3.sqlite_version_info < SQLITE_MIN:
+        raise StoreUnusable(
+            f"The database {path} needs SQLite {'.'.join(map(str, SQLITE_MIN))} or newer; this "
+            f"Python has {sqlite3.sqlite_version}."
+        )
     try:
-        with path.open("ab"):
-            pass
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = connect(path)
         try:
             _check_owner(connection, path)
