@@ -3,30 +3,26 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import Response
-from starlette.routing import Match
 
 from chatrooms import __version__
 from chatrooms.api import accounts, documents, messages, rooms, system
 from chatrooms.api.cors import Cors
 from chatrooms.api.frame import Frame
 from chatrooms.api.guard import Guard
+from chatrooms.api.methods import answer_method
 from chatrooms.api.problems import (
     PROBLEM_SCHEMA,
-    REQUEST_ID,
     answer_http,
     answer_refusal,
     answer_validation,
-    problem,
 )
 from chatrooms.api.services import Services
-from chatrooms.domain.errors import Code, Refusal
+from chatrooms.domain.errors import Refusal
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _VALIDATION_ERROR = "HTTPValidationError"
 _ABOUT = (
     "REST beside the WebSocket protocol `chat.v1` (see `/asyncapi.json`). "
@@ -74,7 +70,7 @@ def create_app(services: Services) -> FastAPI:
         exception_handlers={
             Refusal: answer_refusal,
             RequestValidationError: answer_validation,
-            405: _answer_method,
+            405: answer_method,
             HTTPException: answer_http,
         },
     )
@@ -85,22 +81,3 @@ def create_app(services: Services) -> FastAPI:
     for router in (*routers, documents.router):
         app.include_router(router)
     return app
-
-
-async def _answer_method(request: Request, _error: Exception) -> Response:
-    """405 with the methods that this path knows, over all routes of it (RFC 9110, 15.5.6)."""
-    known = [
-        method
-        for method in _METHODS
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.routes
-        )
-    ]
-    if "GET" in known:
-        known.insert(1, "HEAD")
-    return problem(
-        request.scope[REQUEST_ID],
-        Refusal(Code.METHOD_NOT_ALLOWED),
-        headers={"Allow": ", ".join(known)},
-    )

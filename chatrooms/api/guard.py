@@ -1,5 +1,6 @@
 """What is refused before any route is chosen: paths, methods, rates, types and sizes."""
 
+import asyncio
 import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -10,14 +11,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chatrooms.api.accept import accepts
 from chatrooms.api.addresses import client_address, rate_key
 from chatrooms.api.frame import ADDRESS
+from chatrooms.api.methods import refuse_method
 from chatrooms.api.problems import REQUEST_ID, RateRefusal, problem
 from chatrooms.api.services import Services
 from chatrooms.domain.errors import Code, Refusal
 
 BODY_BYTES_MAX: Final = 1_048_576
+BODY_SECONDS_MAX: Final = 30.0
 JSON: Final = "application/json"
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _CREDENTIAL_NAMES: Final = frozenset({"token", "access_token", "refresh_token", "bearer"})
+_NEVER: Final = frozenset({"CONNECT", "TRACE"})
 _WATCHED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 # An encoded slash, backslash or NUL makes proxies and routers read different paths.
 _HIDDEN: Final = re.compile(rb"%(?:2f|5c|00)|[\x00-\x20\x7f\\]", re.IGNORECASE)
@@ -27,9 +31,12 @@ _CHARSET: Final = re.compile(r'charset="?utf-8"?', re.IGNORECASE)
 class Guard:
     """Cheap checks first; the body is read last, at most BODY_BYTES_MAX of it."""
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    def __init__(
+        self, app: ASGIApp, services: Services, body_seconds_max: float = BODY_SECONDS_MAX
+    ) -> None:
         self.app = app
         self.services = services
+        self.body_seconds_max = body_seconds_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -39,12 +46,15 @@ class Guard:
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else ""
         forwarded = ",".join(headers.getlist("x-forwarded-for"))
+        if scope["method"] in _NEVER:
+            await refuse_method(scope)(scope, receive, send)
+            return
         scope[ADDRESS] = client_address(peer, forwarded, self.services.trusted_proxies)
         try:
             _judge_path(scope)
             await self._spend(scope)
             _judge_accept(scope, headers)
-            body = await _read(headers, receive) if scope["method"] in _WITH_BODY else b""
+            body = await self._body(scope, headers, receive)
             _judge_content(scope, headers, body)
         except Refusal as refusal:
             await problem(scope[REQUEST_ID], refusal)(scope, receive, send)
@@ -54,6 +64,15 @@ class Guard:
             scope["method"] = "GET"
             send = _without_body(send)
         await self.app(scope, _replay(body, receive), send)
+
+    async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
+        if scope["method"] not in _WITH_BODY:
+            return b""
+        try:
+            async with asyncio.timeout(self.body_seconds_max):
+                return await _read(headers, receive)
+        except TimeoutError:
+            raise Refusal(Code.BAD_REQUEST, "The body did not arrive in time.") from None
 
     async def _spend(self, scope: Scope) -> None:
         # Whoever watches the node must not be kept out by whoever floods it.

@@ -70,9 +70,10 @@ class Welcome:
             for place, owner in zip(tickets, redeemed, strict=True):
                 if owner is not None:
                     verdicts[place] = Claims(*owner, expires_ms)
-        for place, ask in enumerate(asks):
-            if ask.kind == "token":
-                verdicts[place] = self.authenticate.verify(ask.credential)
+        tokens = [place for place, ask in enumerate(asks) if ask.kind == "token"]
+        verified = await self.authenticate.verify_many([asks[at].credential for at in tokens])
+        for place, verdict in zip(tokens, verified, strict=True):
+            verdicts[place] = verdict
         return await self.authenticate.living(verdicts)
 
     async def _place(self, guests: Sequence[_Guest]) -> list[Answer]:

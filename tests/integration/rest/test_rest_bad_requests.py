@@ -1,11 +1,14 @@
 """The REST rows of the table of bad input: each gets its status and code, and nothing breaks."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
+from chatrooms.api.frame import Frame
+from chatrooms.api.guard import Guard
 from tests.fakes.world import Person, World
 
 
@@ -78,6 +81,12 @@ ROWS = {
         406,
         "not_acceptable",
         headers={"Accept": "*/*, application/json;q=0"},
+    ),
+    "Accept with a bad weight": Row(
+        "GET", "/v1/rooms", 406, "not_acceptable", headers={"Accept": "application/json;q=x"}
+    ),
+    "direct room with oneself": Row(
+        "POST", "/v1/rooms", 422, "invalid", b'{"kind":"direct","user":"{user}"}', JSON, "user"
     ),
     "body of no type": Row("POST", "/v1/rooms", 415, "unsupported_media_type", b"{}"),
     "form body": Row(
@@ -180,7 +189,7 @@ async def _answer(world: World, row: Row, person: Person, room: str) -> httpx.Re
     return await world.http.request(
         row.method,
         row.path.replace("{room}", room),
-        content=row.content,
+        content=row.content and row.content.replace(b"{user}", person.id.encode()),
         headers=person.bearer | row.headers,
     )
 
@@ -228,6 +237,29 @@ async def test_streamed_body_is_refused_once_it_is_too_large(world: World) -> No
     answer = await world.http.post("/v1/auth/login", content=endless(), headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert read <= 18
+
+
+async def test_dripping_body_is_given_up(world: World) -> None:
+    """A client that never finishes its body holds nothing for longer than the bound."""
+
+    async def drip() -> Any:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    hasty = Guard(world.app, world.app.state.services, body_seconds_max=0.01)
+    transport = httpx.ASGITransport(app=Frame(hasty, world.app.state.services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://node") as http:
+        answer = await http.post("/v1/auth/login", content=drip(), headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
+async def test_tunnels_and_echoes_are_refused_everywhere(world: World, method: str) -> None:
+    """405 on paths that exist and on those that do not."""
+    known = await world.http.request(method, "/healthz")
+    unknown = await world.http.request(method, "/nothing")
+    assert (known.status_code, known.headers["allow"]) == (405, "GET, HEAD")
+    assert (unknown.status_code, unknown.headers["allow"]) == (405, "")
 
 
 async def test_head_is_get_without_a_body(world: World) -> None:

@@ -187,6 +187,14 @@ async def test_people_who_share_a_room_see_each_other(world: World) -> None:
     }
 
 
+async def test_ids_of_no_room_are_not_found_in_everything(world: World) -> None:
+    """What cannot be an id is answered like an id of nothing, before any store is asked."""
+    ada = await world.person("ada")
+    for call in CALLS.values():
+        answer = await call(world, ada, "me:x", ada.id)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 async def test_invited_people_see_and_join_a_private_room(world: World) -> None:
     """The invitation shows in the list, in the private log, and opens the door once."""
     ada, ben = await world.person("ada"), await world.person("ben")

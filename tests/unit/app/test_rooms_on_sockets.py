@@ -198,3 +198,19 @@ async def test_commit_is_told_in_one_call_with_acks_for_sockets_only(world: Worl
     assert (ack.connection, ack.id, ack.received_us, ack.seq, ack.dup) == (4, 9, 1234, 8, False)
     [(connection, id_, room, why)] = world.gateway.send_refusals
     assert (connection, id_, room, why.code) == (5, 1, scene.room, Code.NOT_FOUND)
+
+
+async def test_failing_store_refuses_every_subscription(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`unavailable` to each of the batch, and nobody is attached."""
+
+    async def fail(*_: object) -> None:
+        raise Refusal(Code.UNAVAILABLE)
+
+    monkeypatch.setattr(type(world.store.positions), "look", fail)
+    await world.cases.asks.subscribe_many(
+        [SubAsk(each, 1, "u", "r", None, 0, 0) for each in range(3)]
+    )
+    assert world.gateway.codes() == ["unavailable"] * 3
+    assert world.gateway.attached == []
