@@ -17,6 +17,34 @@ from chatrooms.ports.log import Commit
 
 PREFIX: Final = "chat"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+GAUGES: Final[Mapping[str, str]] = {
+    "connections": "Connections open now.",
+    "recent_bytes": "Bytes of recent events kept for fast resume.",
+    "rooms": "Rooms held in memory.",
+}
+COUNTERS: Final[Mapping[str, tuple[str, str]]] = {
+    "deliver_calls": ("deliver_calls", "Calls that handed a commit to the core."),
+    "deliveries": ("deliveries", "Events handed to subscribers."),
+    "errors": ("errors", "`err` replies."),
+    "gaps": ("gaps", "`gap` events told."),
+    "handshakes": ("handshakes", "Handshakes answered with 101."),
+    "messages_in": ("messages_in", "WebSocket messages received."),
+    "opened": ("connections_opened", "Connections accepted."),
+    "panics": ("panics", "Connections closed because their code panicked."),
+    "repairs": ("repairs", "Holes in a room's events that were read again from the log."),
+    "resumes_epoch": ("resumes_epoch", "Resumes told `epoch`: the log was replaced."),
+    "resumes_gap": ("resumes_gap", "Resumes told `gap`: too far behind."),
+    "resumes_recovered": ("resumes_recovered", "Resumes that got all they had missed."),
+    "sends": ("sends", "`send` ops accepted from sockets."),
+    "shed": ("shed", "Ephemeral events dropped for slow readers."),
+    "signals": ("signals", "`signal` ops accepted."),
+    "slow_consumers": ("slow_consumers", "Connections closed with 4108."),
+}
+"""Name in the core -> (exported name, help)."""
+HISTOGRAMS: Final[Mapping[str, str]] = {
+    "receipt_to_commit_seconds": "From receipt of a `send` to its commit being told.",
+    "commit_to_last_write_seconds": "From a commit being told to its last subscriber's write.",
+}
 _SECONDS: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 )  # fmt: skip
@@ -27,7 +55,7 @@ class CoreReadings(Protocol):
     """The numbers of the data plane; each call costs microseconds."""
 
     def counters(self) -> Mapping[str, int]:
-        """Totals (names that end in `_total`) and gauges by name without prefix."""
+        """Totals and gauges by name without prefix; GAUGES says which are which."""
         ...
 
     def closes(self) -> Mapping[int, int]:
@@ -116,11 +144,11 @@ class _CoreCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         for name, value in sorted(self._core.counters().items()):
-            text = name.removesuffix("_total").replace("_", " ").capitalize() + "."
-            if name.endswith("_total"):
-                yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=value)
+            if name in GAUGES:
+                yield GaugeMetricFamily(f"{PREFIX}_{name}", GAUGES[name], value=value)
             else:
-                yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+                exported, text = COUNTERS.get(name, (name, f"`{name}` of the core."))
+                yield CounterMetricFamily(f"{PREFIX}_{exported}", text, value=value)
         closes = CounterMetricFamily(
             f"{PREFIX}_connections_closed", "Connections closed, by code; 0: none.", labels=["code"]
         )
@@ -130,7 +158,7 @@ class _CoreCollector(Collector):
         for name, (bounds, counts, total) in sorted(self._core.histograms().items()):
             yield HistogramMetricFamily(
                 f"{PREFIX}_{name}",
-                name.replace("_", " ").capitalize() + ".",
+                HISTOGRAMS.get(name, f"`{name}` of the core."),
                 buckets=_cumulative(bounds, counts),
                 sum_value=total,
             )
