@@ -3,7 +3,7 @@
 //! A body is stored and sent as the bytes that came, so all judging happens here, once.
 
 use crate::error::ErrorCode;
-use crate::json::{self, Members, Unescape};
+use crate::json::{JsonError, Scanner, Span, Unescape};
 use crate::limits::{BODY_BYTES_MAX, TEXT_CODEPOINTS_MAX};
 
 /// Why a body was refused.
@@ -30,20 +30,44 @@ pub fn judge(value: &[u8]) -> Result<(), BodyError> {
     if value.len() > BODY_BYTES_MAX {
         return Err(refuse(ErrorCode::TooLarge, "body"));
     }
-    let members = json::object_at(value, 2).map_err(|_| refuse(ErrorCode::BadRequest, "body"))?;
-    judge_text(&members)
+    let bad = |_| refuse(ErrorCode::BadRequest, "body");
+    let mut text = None;
+    let mut scanner = Scanner::new(value).map_err(bad)?;
+    scanner
+        .only_object(2, |scanner, key, depth| {
+            pass_member(scanner, key, depth, &mut text)
+        })
+        .map_err(bad)?;
+    judge_scanned(value.len(), text)
 }
 
-fn judge_text(members: &Members<'_>) -> Result<(), BodyError> {
-    let Some(value) = members.value("text") else {
-        return Ok(());
-    };
-    let Some((content, escaped)) = json::string_content(value) else {
-        return Err(refuse(ErrorCode::BadRequest, "body.text"));
-    };
-    if content.is_empty() {
-        return Err(refuse(ErrorCode::BadRequest, "body.text"));
+/// Passes a member of a body and keeps the value of `text`, as it stands in JSON.
+pub(crate) fn pass_member<'a>(
+    scanner: &mut Scanner<'a>,
+    key: Span,
+    depth: usize,
+    text: &mut Option<&'a str>,
+) -> Result<(), JsonError> {
+    let is_text = scanner.says(key, "text");
+    let value = scanner.value(depth)?;
+    if is_text {
+        *text = Some(value);
     }
+    Ok(())
+}
+
+/// The rest of [`judge`] for a body that the scanner has passed: its size, and its `text`.
+pub(crate) fn judge_scanned(len: usize, text: Option<&str>) -> Result<(), BodyError> {
+    if len > BODY_BYTES_MAX {
+        return Err(refuse(ErrorCode::TooLarge, "body"));
+    }
+    let Some(value) = text else { return Ok(()) };
+    let content = value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'));
+    let content = content.filter(|content| !content.is_empty());
+    let content = content.ok_or(refuse(ErrorCode::BadRequest, "body.text"))?;
+    let escaped = content.contains('\\');
     // The scanner refuses raw controls, so only an escape can bring one in.
     if escaped && Unescape::new(content).any(is_refused_control) {
         return Err(refuse(ErrorCode::BadRequest, "body.text"));

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::body;
 use crate::error::ErrorCode;
-use crate::json::{self, Members};
+use crate::json::{self, JsonError, Scanner, Span};
 use crate::limits::{
     CID_CHARS_MAX, CLIENT_BYTES_MAX, CURSOR_BYTES_MAX, EPOCH_BYTES_MAX, HIST_EVENTS_DEFAULT,
     HIST_EVENTS_MAX, ROOM_CHARS_MAX, SIGNAL_BYTES_MAX, WHO_MEMBERS_DEFAULT, WHO_MEMBERS_MAX,
@@ -197,14 +197,13 @@ pub fn is_cid(cid: &str) -> bool {
 /// # Errors
 /// The error that answers the line. Operations without a reply are refused without an id.
 pub fn parse(line: &[u8]) -> Result<Line<'_>, BadLine> {
-    let members = json::object(line).map_err(|_| BadLine {
+    let fields = Fields::scan(line).map_err(|_| BadLine {
         id: None,
         code: ErrorCode::BadRequest,
         field: None,
         undecodable: true,
     })?;
-    let fields = Fields::of(&members);
-    let given = fields.id.and_then(json::uint);
+    let given = fields.id.and_then(uint);
     let refuse = |id, Wrong(code, field): Wrong| {
         let field = (!field.is_empty()).then_some(field);
         BadLine {
@@ -216,7 +215,7 @@ pub fn parse(line: &[u8]) -> Result<Line<'_>, BadLine> {
     };
     let kind = fields
         .t
-        .and_then(json::string)
+        .and_then(json::judged_string)
         .ok_or_else(|| refuse(given, bad("t")))?;
     let silent = match &*kind {
         "pong" => Some(Ok(Command::Pong)),
@@ -246,23 +245,21 @@ pub fn parse(line: &[u8]) -> Result<Line<'_>, BadLine> {
 
 macro_rules! fields {
     ($($name:ident)+) => {
-        /// The values of the fields the protocol knows; absent where missing or `null`.
+        /// The values of the fields the protocol knows, as they stand in JSON; absent where missing
+        /// or `null`.
         #[derive(Default)]
         struct Fields<'a> {
-            $($name: Option<&'a [u8]>,)+
+            $($name: Option<&'a str>,)+
+            /// The `text` of the body.
+            text: Option<&'a str>,
         }
 
         impl<'a> Fields<'a> {
-            fn of(members: &Members<'a>) -> Self {
-                let mut fields = Self::default();
-                for member in members {
-                    let value = Some(member.value).filter(|value| !json::is_null(value));
-                    match &*member.key {
-                        $(stringify!($name) => fields.$name = value,)+
-                        _ => {}
-                    }
+            fn slot(&mut self, name: &str) -> Option<&mut Option<&'a str>> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)+
+                    _ => None,
                 }
-                fields
             }
         }
     };
@@ -274,16 +271,50 @@ fields! {
 }
 
 impl<'a> Fields<'a> {
+    /// Judges a line and finds its fields, those of its body on the way.
+    fn scan(line: &'a [u8]) -> Result<Self, JsonError> {
+        let mut fields = Self::default();
+        let mut scanner = Scanner::new(line)?;
+        scanner.only_object(1, |scanner, key, depth| fields.member(scanner, key, depth))?;
+        Ok(fields)
+    }
+
+    fn member(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        key: Span,
+        depth: usize,
+    ) -> Result<(), JsonError> {
+        let name = scanner.unescaped(key);
+        let value = if name == "body" && scanner.peek() == Some(b'{') {
+            let text = &mut self.text;
+            scanner.object(depth, |scanner, key, depth| {
+                body::pass_member(scanner, key, depth, text)
+            })?
+        } else {
+            scanner.value(depth)?
+        };
+        if let Some(slot) = self.slot(&name) {
+            *slot = Some(value).filter(|&value| value != "null");
+        }
+        Ok(())
+    }
+
     fn room(&self) -> Result<Cow<'a, str>, Wrong> {
         let room = self
             .room
-            .and_then(json::string)
+            .and_then(json::judged_string)
             .filter(|room| is_room_id(room));
         room.ok_or(bad("room"))
     }
 
+    fn body(&self) -> Result<&'a [u8], Wrong> {
+        let body = self.body.filter(|body| body.starts_with('{'));
+        body.map(str::as_bytes).ok_or(bad("body"))
+    }
+
     fn hello(&self) -> Result<Command<'a>, Wrong> {
-        let token = optional(self.token, json::string, "token")?;
+        let token = optional(self.token, json::judged_string, "token")?;
         let client = optional(
             self.client,
             |value| opaque(value, CLIENT_BYTES_MAX),
@@ -291,13 +322,12 @@ impl<'a> Fields<'a> {
         )?;
         let mut rooms = Vec::new();
         if let Some(value) = self.rooms {
-            let members = json::object(value).map_err(|_| bad("rooms"))?;
+            let members = json::object(value.as_bytes()).map_err(|_| bad("rooms"))?;
             rooms.reserve_exact(members.len());
-            for member in &members {
-                if !is_room_id(&member.key) {
-                    return Err(bad("rooms"));
-                }
-                rooms.push((member.key, position(member.value).ok_or(bad("rooms"))?));
+            for json::Member { key: room, value } in members {
+                let position = std::str::from_utf8(value).ok().and_then(position);
+                let position = position.filter(|_| is_room_id(&room)).ok_or(bad("rooms"))?;
+                rooms.push((room, position));
             }
         }
         Ok(Command::Hello {
@@ -308,7 +338,10 @@ impl<'a> Fields<'a> {
     }
 
     fn auth(&self) -> Result<Command<'a>, Wrong> {
-        let token = self.token.and_then(json::string).ok_or(bad("token"))?;
+        let token = self
+            .token
+            .and_then(json::judged_string)
+            .ok_or(bad("token"))?;
         Ok(Command::Auth { token })
     }
 
@@ -323,12 +356,13 @@ impl<'a> Fields<'a> {
         let room = self.room()?;
         let cid = self
             .cid
-            .and_then(json::string)
+            .and_then(json::judged_string)
             .filter(|cid| is_cid(cid))
             .ok_or(bad("cid"))?;
-        let body = self.body.ok_or(bad("body"))?;
-        body::judge(body).map_err(|error| Wrong(error.code, error.field))?;
-        let thread = optional(self.thread, json::uint, "thread")?;
+        let body = self.body()?;
+        body::judge_scanned(body.len(), self.text)
+            .map_err(|error| Wrong(error.code, error.field))?;
+        let thread = optional(self.thread, uint, "thread")?;
         Ok(Command::Send {
             room,
             cid,
@@ -339,15 +373,15 @@ impl<'a> Fields<'a> {
 
     fn read(&self) -> Result<Command<'a>, Wrong> {
         let room = self.room()?;
-        let n = self.n.and_then(json::uint).ok_or(bad("n"))?;
+        let n = self.n.and_then(uint).ok_or(bad("n"))?;
         Ok(Command::Read { room, n })
     }
 
     fn hist(&self) -> Result<Command<'a>, Wrong> {
         let room = self.room()?;
-        let before = optional(self.before, json::uint, "before")?;
-        let after = optional(self.after, json::uint, "after")?;
-        let around = optional(self.around, json::uint, "around")?;
+        let before = optional(self.before, uint, "before")?;
+        let after = optional(self.after, uint, "after")?;
+        let around = optional(self.around, uint, "around")?;
         let anchor = match (before, after, around) {
             (None, None, None) => Anchor::Newest,
             (Some(seq), None, None) => Anchor::Before(seq),
@@ -383,16 +417,16 @@ impl<'a> Fields<'a> {
 
     fn typing(&self) -> Result<Command<'a>, Wrong> {
         let room = self.room()?;
-        let on = self.on.and_then(json::boolean).ok_or(bad("on"))?;
+        let on = self
+            .on
+            .and_then(|value| json::boolean(value.as_bytes()))
+            .ok_or(bad("on"))?;
         Ok(Command::Typing { room, on })
     }
 
     fn signal(&self) -> Result<Command<'a>, Wrong> {
         let room = self.room()?;
-        let body = self
-            .body
-            .filter(|body| body.starts_with(b"{"))
-            .ok_or(bad("body"))?;
+        let body = self.body()?;
         if body.len() > SIGNAL_BYTES_MAX {
             return Err(Wrong(ErrorCode::TooLarge, "body"));
         }
@@ -402,37 +436,37 @@ impl<'a> Fields<'a> {
 
 /// A field that may be absent, but not wrong.
 fn optional<'a, T>(
-    value: Option<&'a [u8]>,
-    read: impl FnOnce(&'a [u8]) -> Option<T>,
+    value: Option<&'a str>,
+    read: impl FnOnce(&'a str) -> Option<T>,
     field: &'static str,
 ) -> Result<Option<T>, Wrong> {
     value.map(|value| read(value).ok_or(bad(field))).transpose()
 }
 
 /// A string of 1 to `bytes_max` bytes without controls.
-fn opaque(value: &[u8], bytes_max: usize) -> Option<Cow<'_, str>> {
-    let string = json::string(value)?;
+fn opaque(value: &str, bytes_max: usize) -> Option<Cow<'_, str>> {
+    let string = json::judged_string(value)?;
     let fits = (1..=bytes_max).contains(&string.len());
     (fits && !string.contains(char::is_control)).then_some(string)
 }
 
 /// `[epoch, seq]`.
-fn position(value: &[u8]) -> Option<Position<'_>> {
-    let ([epoch, seq], 2) = json::array::<2>(value)? else {
+fn position(value: &str) -> Option<Position<'_>> {
+    let ([epoch, seq], 2) = json::judged_array::<2>(value)? else {
         return None;
     };
     Some(Position {
         epoch: opaque(epoch, EPOCH_BYTES_MAX)?,
-        seq: json::uint(seq)?,
+        seq: uint(seq)?,
     })
 }
 
 /// An array of kinds; those this version does not know are ignored, as unknown fields are.
-fn want(value: &[u8]) -> Option<Want> {
-    let (kinds, count) = json::array::<16>(value)?;
+fn want(value: &str) -> Option<Want> {
+    let (kinds, count) = json::judged_array::<16>(value)?;
     let mut bits = 0;
     for kind in &kinds[..count] {
-        bits |= match &*json::string(kind)? {
+        bits |= match &*json::judged_string(kind)? {
             "presence" => Want::PRESENCE,
             "typing" => Want::TYPING,
             "receipts" => Want::RECEIPTS,
@@ -442,10 +476,15 @@ fn want(value: &[u8]) -> Option<Want> {
     Some(Want { bits })
 }
 
-fn page(value: Option<&[u8]>, default: u32, max: u32) -> Result<u32, Wrong> {
-    let limit = optional(value, json::uint, "limit")?.unwrap_or(u64::from(default));
+fn page(value: Option<&str>, default: u32, max: u32) -> Result<u32, Wrong> {
+    let limit = optional(value, uint, "limit")?.unwrap_or(u64::from(default));
     u32::try_from(limit)
         .ok()
         .filter(|limit| (1..=max).contains(limit))
         .ok_or(bad("limit"))
+}
+
+/// An integer below 2^53.
+fn uint(value: &str) -> Option<u64> {
+    json::uint(value.as_bytes())
 }

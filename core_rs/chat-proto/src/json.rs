@@ -2,9 +2,11 @@
 //!
 //! It says where the members of the outer object are and leaves their bytes alone, so that a
 //! message body can be stored and sent exactly as it came. Refused are also texts that parsers
-//! read differently: duplicate keys, lone surrogates and numbers beyond an IEEE double. Nothing is
-//! allocated on valid input; recursion and keys are bounded by [`limits`](crate::limits).
+//! read differently: duplicate keys, lone surrogates and numbers beyond an IEEE double. A line is
+//! judged without an allocation unless keys are escaped or more than 32 are open at once; depth and
+//! keys are bounded by [`limits`](crate::limits).
 
+mod keys;
 mod scan;
 mod text;
 
@@ -12,9 +14,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::limits::INTEGER_LIMIT;
-use scan::Scanner;
-pub use scan::{Members, MembersIter};
+pub(crate) use scan::{Scanner, Span};
 pub(crate) use text::Unescape;
+use text::unescape;
 pub use text::write_string;
 
 /// One member of an object.
@@ -73,20 +75,67 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
+/// The members of an object, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members<'a>(Vec<Member<'a>>);
+
+impl<'a> Members<'a> {
+    /// The number of members.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the object is `{}`.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The members, in their order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Member<'a>> {
+        self.0.iter()
+    }
+
+    /// The value of `key`.
+    pub fn value(&self, key: &str) -> Option<&'a [u8]> {
+        self.iter()
+            .find(|member| member.key == key)
+            .map(|member| member.value)
+    }
+}
+
+impl<'a> IntoIterator for Members<'a> {
+    type Item = Member<'a>;
+    type IntoIter = std::vec::IntoIter<Member<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'m, 'a> IntoIterator for &'m Members<'a> {
+    type Item = &'m Member<'a>;
+    type IntoIter = std::slice::Iter<'m, Member<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// Judges `line` and finds the members of the object it must be.
 ///
 /// # Errors
 /// The first reason to refuse it; the outer object counts as depth 1.
 pub fn object(line: &[u8]) -> Result<Members<'_>, JsonError> {
-    object_at(line, 1)
-}
-
-/// As [`object`], for an object that will stand at `depth` of a line (the outer one is 1).
-pub(crate) fn object_at(line: &[u8], depth: usize) -> Result<Members<'_>, JsonError> {
-    let mut scanner = Scanner::new(line)?;
-    let members = scanner.members(depth)?;
-    scanner.end()?;
-    Ok(members)
+    let mut members = Vec::new();
+    Scanner::new(line)?.only_object(1, |scanner, key, depth| {
+        let key = scanner.unescaped(key);
+        members.push(Member {
+            key,
+            value: scanner.value(depth)?.as_bytes(),
+        });
+        Ok(())
+    })?;
+    Ok(Members(members))
 }
 
 /// Judges any value; an object or array that it is counts as depth 1.
@@ -102,16 +151,16 @@ pub fn check(value: &[u8]) -> Result<(), JsonError> {
 
 /// The string that `value` is, unescaped; borrowed unless it holds an escape.
 pub fn string(value: &[u8]) -> Option<Cow<'_, str>> {
-    let (content, escaped) = string_content(value)?;
-    Some(text::unescape(content, escaped))
-}
-
-/// What stands between the quotes of the string that `value` is, and whether it holds an escape.
-pub(crate) fn string_content(value: &[u8]) -> Option<(&str, bool)> {
     let mut scanner = Scanner::new(value).ok()?;
     let span = scanner.string().ok()?;
     scanner.end().ok()?;
-    Some((scanner.slice(span), span.escaped))
+    Some(scanner.unescaped(span))
+}
+
+/// As [`string`], of a value that has passed the scanner.
+pub(crate) fn judged_string(value: &str) -> Option<Cow<'_, str>> {
+    let content = value.strip_prefix('"')?.strip_suffix('"')?;
+    Some(unescape(content, content.contains('\\')))
 }
 
 /// The integer that `value` is: digits only, no leading zero, below 2^53.
@@ -145,11 +194,22 @@ pub fn is_null(value: &[u8]) -> bool {
     value == b"null"
 }
 
-/// The elements of the array that `value` is, each without the white space around it; `None` if it
-/// is no array, has more than `N` elements or is not valid.
-pub(crate) fn array<const N: usize>(value: &[u8]) -> Option<([&[u8]; N], usize)> {
-    let mut scanner = Scanner::new(value).ok()?;
-    let elements = scanner.elements::<N>().ok()??;
-    scanner.end().ok()?;
-    Some(elements)
+/// The elements of the array that `value` is, which has passed the scanner; `None` if it is no array
+/// or has more than `N` elements.
+pub(crate) fn judged_array<const N: usize>(value: &str) -> Option<([&str; N], usize)> {
+    let mut scanner = Scanner::new(value.as_bytes()).ok()?;
+    let mut elements = [""; N];
+    let mut count = 0;
+    if scanner.peek() != Some(b'[') {
+        return None;
+    }
+    scanner
+        .array(1, |element| {
+            if let Some(slot) = elements.get_mut(count) {
+                *slot = element;
+            }
+            count += 1;
+        })
+        .ok()?;
+    (count <= N).then_some((elements, count))
 }

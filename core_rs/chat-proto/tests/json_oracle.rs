@@ -159,6 +159,45 @@ fn keys_are_bounded_at_64() {
     ));
 }
 
+/// A duplicate is seen wherever its first lies, also below and above the keys of other objects;
+/// the keys of objects that have ended do not count.
+#[test]
+fn duplicates_are_seen_at_any_place() {
+    let members =
+        |count: usize| -> Vec<_> { (0..count).map(|key| format!("\"k{key}\":0")).collect() };
+    for outer in [0, 1, 20, 31, 32, 40] {
+        for inner in [1, 2, 31, 33, 64] {
+            let inside = members(inner);
+            let text = |inside: &[String], after: &str| {
+                let mut all = members(outer);
+                all.push(format!("\"in\":[{{{0}}},{{{0}}}]", inside.join(",")));
+                all.push(after.into());
+                format!("{{{}}}", all.join(","))
+            };
+            assert_eq!(json::check(text(&inside, "\"new\":0").as_bytes()), Ok(()));
+            for first in [0, inner / 2, inner - 1] {
+                let mut twice = inside.clone();
+                twice.truncate(63);
+                twice.push(inside[first.min(62)].clone());
+                let text = text(&twice, "\"new\":0");
+                assert_eq!(
+                    json::check(text.as_bytes()),
+                    Err(JsonError::Duplicate),
+                    "{text}"
+                );
+            }
+            for first in (0..outer).step_by(7) {
+                let text = text(&inside, &format!("\"\\u006b{first}\":0"));
+                assert_eq!(
+                    json::check(text.as_bytes()),
+                    Err(JsonError::Duplicate),
+                    "{text}"
+                );
+            }
+        }
+    }
+}
+
 /// Members come in order, keys unescaped, values as their exact bytes without outer space.
 #[test]
 fn members_have_exact_values() {
@@ -166,7 +205,7 @@ fn members_have_exact_values() {
     let members = json::object(text).unwrap();
     let found: Vec<_> = members
         .iter()
-        .map(|member| (member.key, member.value))
+        .map(|member| (member.key.clone(), member.value))
         .collect();
     let expected: [(Cow<str>, &[u8]); 3] = [
         ("a".into(), b"[1, 2]"),
