@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from typing_extensions import override
 
 from chatrooms.api.problems import MEDIA_TYPE, RateRefusal
 from chatrooms.api.services import Services
@@ -89,6 +90,7 @@ class StrictRequest(Request):
 class OpenRoute(APIRoute):
     """A route for everybody."""
 
+    @override
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         """Runs the route on a StrictRequest."""
         handler = super().get_route_handler()
@@ -102,6 +104,7 @@ class OpenRoute(APIRoute):
 class MemberRoute(OpenRoute):
     """A route for people with an access token; theirs are the rates of a user."""
 
+    @override
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         """Authenticates, then runs the route."""
         handler = super().get_route_handler()
