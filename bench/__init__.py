@@ -1,0 +1,1 @@
+"""Benchmarks: method in bench/README.md."""
