@@ -9,8 +9,9 @@ use crate::body;
 use crate::error::ErrorCode;
 use crate::json::{self, JsonError, Scanner, Span};
 use crate::limits::{
-    CID_CHARS_MAX, CLIENT_BYTES_MAX, CURSOR_BYTES_MAX, EPOCH_BYTES_MAX, HIST_EVENTS_DEFAULT,
-    HIST_EVENTS_MAX, ROOM_CHARS_MAX, SIGNAL_BYTES_MAX, WHO_MEMBERS_DEFAULT, WHO_MEMBERS_MAX,
+    CID_CHARS_MAX, CLIENT_BYTES_MAX, CURSOR_BYTES_MAX, EPOCH_BYTES_MAX, HELLO_ROOMS_MAX,
+    HIST_EVENTS_DEFAULT, HIST_EVENTS_MAX, ROOM_CHARS_MAX, SIGNAL_BYTES_MAX, WHO_MEMBERS_DEFAULT,
+    WHO_MEMBERS_MAX,
 };
 
 /// A place in a room's log.
@@ -286,13 +287,16 @@ impl<'a> Fields<'a> {
         depth: usize,
     ) -> Result<(), JsonError> {
         let name = scanner.unescaped(key);
-        let value = if name == "body" && scanner.peek() == Some(b'{') {
-            let text = &mut self.text;
-            scanner.object(depth, |scanner, key, depth| {
-                body::pass_member(scanner, key, depth, text)
-            })?
-        } else {
-            scanner.value(depth)?
+        let is_object = scanner.peek() == Some(b'{');
+        let value = match &*name {
+            "body" if is_object => {
+                let text = &mut self.text;
+                scanner.object(depth, |scanner, key, depth| {
+                    body::pass_member(scanner, key, depth, text)
+                })?
+            }
+            "rooms" if is_object => scanner.object_up_to(HELLO_ROOMS_MAX, depth, pass)?,
+            _ => scanner.value(depth)?,
         };
         if let Some(slot) = self.slot(&name) {
             *slot = Some(value).filter(|&value| value != "null");
@@ -320,16 +324,7 @@ impl<'a> Fields<'a> {
             |value| opaque(value, CLIENT_BYTES_MAX),
             "client",
         )?;
-        let mut rooms = Vec::new();
-        if let Some(value) = self.rooms {
-            let members = json::object(value.as_bytes()).map_err(|_| bad("rooms"))?;
-            rooms.reserve_exact(members.len());
-            for json::Member { key: room, value } in members {
-                let position = std::str::from_utf8(value).ok().and_then(position);
-                let position = position.filter(|_| is_room_id(&room)).ok_or(bad("rooms"))?;
-                rooms.push((room, position));
-            }
-        }
+        let rooms = optional(self.rooms, rooms, "rooms")?.unwrap_or_default();
         Ok(Command::Hello {
             token,
             client,
@@ -459,6 +454,30 @@ fn position(value: &str) -> Option<Position<'_>> {
         epoch: opaque(epoch, EPOCH_BYTES_MAX)?,
         seq: uint(seq)?,
     })
+}
+
+/// `{room: [epoch, seq]}`.
+fn rooms(value: &str) -> Option<Vec<(Cow<'_, str>, Position<'_>)>> {
+    let mut scanner = Scanner::new(value.as_bytes()).ok()?;
+    let mut rooms = Vec::new();
+    if scanner.peek() != Some(b'{') {
+        return None;
+    }
+    let read = scanner.object_up_to(HELLO_ROOMS_MAX, 1, |scanner, key, depth| {
+        rooms.push((scanner.unescaped(key), scanner.value(depth)?));
+        Ok(())
+    });
+    read.ok()?;
+    let judged = rooms.into_iter().map(|(room, value)| {
+        let position = position(value).filter(|_| is_room_id(&room))?;
+        Some((room, position))
+    });
+    judged.collect()
+}
+
+/// Passes a member in which nothing is looked for.
+fn pass(scanner: &mut Scanner<'_>, _: Span, depth: usize) -> Result<(), JsonError> {
+    scanner.value(depth).map(drop)
 }
 
 /// An array of kinds; those this version does not know are ignored, as unknown fields are.

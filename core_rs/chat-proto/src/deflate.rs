@@ -97,7 +97,9 @@ impl Inflater {
         loop {
             if self.out.len() == self.out.capacity() {
                 // One byte over the limit is room enough to see that it is passed.
-                let grown = (self.out.len() * 2).max(SCRATCH_BYTES).min(max + 1);
+                let grown = (self.out.len() * 2)
+                    .max(SCRATCH_BYTES)
+                    .min(max.saturating_add(1));
                 self.out.reserve_exact(grown - self.out.len());
             }
             let before = self.stream.total_in();

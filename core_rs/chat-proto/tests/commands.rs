@@ -121,6 +121,43 @@ fn every_operation_on_a_log_is_read() {
     }
 }
 
+/// All rooms of a connection can be resumed at once, though other objects have 64 keys at most.
+#[test]
+fn hello_resumes_up_to_256_rooms() {
+    let line = |field: &str, count: usize| {
+        let rooms: Vec<_> = (0..count)
+            .map(|room| format!(r#""r{room}":["e",{room}]"#))
+            .collect();
+        format!(
+            r#"{{"t":"hello","id":1,"{field}":{{{}}}}}"#,
+            rooms.join(",")
+        )
+    };
+    for count in [1, 64, 65, 256] {
+        let line = line("rooms", count);
+        let Command::Hello { rooms, .. } = command(&line).1 else {
+            unreachable!("a hello")
+        };
+        let last = count - 1;
+        assert_eq!(rooms.len(), count);
+        let name = format!("r{last}");
+        assert_eq!(
+            rooms[last],
+            (name.as_str().into(), position("e", last as u64))
+        );
+    }
+    let twice = line("rooms", 200).replace("r199", "r7");
+    for line in [line("rooms", 257), line("other", 65), twice] {
+        assert!(matches!(
+            parse(line.as_bytes()),
+            Err(BadLine {
+                undecodable: true,
+                ..
+            })
+        ));
+    }
+}
+
 /// Pages, with and without their defaults.
 #[test]
 fn every_operation_on_pages_is_read() {

@@ -3,7 +3,6 @@
 use super::JsonError;
 use super::scan::Span;
 use super::text::Unescape;
-use crate::limits::KEYS_MAX;
 
 /// Keys held without an allocation; lines of the protocol have about ten.
 const INLINE: usize = 32;
@@ -53,9 +52,9 @@ impl Keys {
         self.spill.truncate(self.len.saturating_sub(INLINE));
     }
 
-    /// Adds a key to the innermost object.
-    pub(super) fn insert(&mut self, text: &str, span: Span) -> Result<(), JsonError> {
-        if self.len - self.base == KEYS_MAX {
+    /// Adds a key to the innermost object, which may have `max`.
+    pub(super) fn insert(&mut self, text: &str, span: Span, max: usize) -> Result<(), JsonError> {
+        if self.len - self.base == max {
             return Err(JsonError::Keys);
         }
         let content = &text[span.start as usize..span.end as usize];
@@ -88,7 +87,7 @@ fn same(one: &str, other: &str) -> bool {
 
 /// The hash of what a key says: a multiplication a word of eight bytes.
 ///
-/// It is not keyed. Who makes keys collide gains little: comparing 64 of them pairwise is bounded.
+/// It is not keyed. Who makes keys collide gains little: comparing those of one object pairwise is bounded.
 fn hash(content: &str, escaped: bool) -> u64 {
     if escaped {
         let said: String = Unescape::new(content).collect();

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::JsonError;
 use super::keys::Keys;
 use super::text::{Unescape, unescape};
-use crate::limits::DEPTH_MAX;
+use crate::limits::{DEPTH_MAX, KEYS_MAX};
 
 /// Where the content of a string stands, and whether it holds a backslash.
 #[derive(Clone, Copy)]
@@ -137,6 +137,16 @@ impl<'a> Scanner<'a> {
     pub(crate) fn object(
         &mut self,
         depth: usize,
+        on_value: impl FnMut(&mut Self, Span, usize) -> Result<(), JsonError>,
+    ) -> Result<&'a str, JsonError> {
+        self.object_up_to(KEYS_MAX, depth, on_value)
+    }
+
+    /// As [`Scanner::object`], for one that may have more keys than others.
+    pub(crate) fn object_up_to(
+        &mut self,
+        keys_max: usize,
+        depth: usize,
         mut on_value: impl FnMut(&mut Self, Span, usize) -> Result<(), JsonError>,
     ) -> Result<&'a str, JsonError> {
         if depth > DEPTH_MAX {
@@ -151,7 +161,7 @@ impl<'a> Scanner<'a> {
         let outer = self.keys.enter();
         loop {
             let key = self.string()?;
-            self.keys.insert(self.text, key)?;
+            self.keys.insert(self.text, key, keys_max)?;
             self.whitespace();
             if !self.eat(b':') {
                 return Err(JsonError::Syntax);
