@@ -128,7 +128,9 @@ def connect(
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA cache_size = -32768")
+    # A reader leans on the page cache of the system: what it keeps itself counts once a thread.
+    cache_kib = 2_048 if read_only else 32_768
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection
