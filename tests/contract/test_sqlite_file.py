@@ -205,6 +205,10 @@ THERE = "room = (SELECT num FROM rooms WHERE id = '{room}')"
             "UPDATE events SET line = replace(line, 'cid-2', 'cid-3') WHERE seq = 6 AND {where}",
             "seq 6 does not hold its line",
         ),
+        (
+            "UPDATE events SET line = char(10) || line WHERE seq = 6 AND {where}",
+            "seq 6 does not hold its line",
+        ),
         ("UPDATE rooms SET head = 9 WHERE id = '{room}'", "head 9, 8 events, 8 different seqs"),
         ("UPDATE rooms SET n = 9 WHERE id = '{room}'", "n 9, 5 messages, the last has n 5"),
         ("DELETE FROM rooms WHERE id = '{room}'", "8 events of a room that does not exist"),

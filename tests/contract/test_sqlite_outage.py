@@ -113,7 +113,7 @@ async def test_commits_told_during_an_outage_are_those_that_happened(scene: Scen
 
 
 async def test_locked_database_is_waited_for_and_then_unavailable(
-    scene: Scene, tmp_path: Path
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Those who came meanwhile are refused with the first, not after a wait of their own."""
     room = await scene.room()
@@ -122,6 +122,9 @@ async def test_locked_database_is_waited_for_and_then_unavailable(
     calls = [asyncio.ensure_future(scene.say(room, 512)) for _ in range(4)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [refused(result) for result in results] == [Code.UNAVAILABLE] * 4
+    assert [x.getMessage() for x in caplog.records] == [
+        "the store refused 4 jobs: database is locked"
+    ]
     assert await scene.head(room) == 2
     other.execute("ROLLBACK")
     other.close()

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from chatrooms.adapters import sqlite
+from chatrooms.adapters.sqlite import writer
 from chatrooms.adapters.sqlite.transaction import Transaction
 from chatrooms.adapters.sqlite.writer import EVENTS_WAITING_MAX, Writer
 from chatrooms.domain.errors import Code, Refusal
@@ -96,6 +97,38 @@ async def test_commit_crosses_into_sqlite_a_fixed_number_of_times(scene: Scene, 
     begin = statements.index("BEGIN IMMEDIATE")
     commit = statements.index("COMMIT", begin)
     assert commit - begin + 1 == 5
+
+
+async def test_doubles_inside_a_batch_cost_no_second_try(scene: Scene) -> None:
+    """They are found before SQLite refuses them, so the batch is written once."""
+    room = await scene.room()
+    statements: list[str] = []
+    await writer_of(scene).change(lambda tx: tx.db.set_trace_callback(statements.append))
+    posts = [scene.post(room, scene.anna, cid) for cid in ("one", "two", "one")]
+    outcomes = await scene.store.log.append(posts)
+    await writer_of(scene).change(lambda tx: tx.db.set_trace_callback(None))
+    assert [stored(outcome).dup for outcome in outcomes] == [False, False, True]
+    assert "ROLLBACK" not in statements
+
+
+async def test_waiting_bodies_are_bounded_in_bytes(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has been answered no longer counts."""
+    monkeypatch.setattr(writer, "BYTES_WAITING_MAX", 40_000)
+    room = await scene.room()
+    posts = [scene.post(room, scene.anna, text="x" * 15_000) for _ in range(2)]
+    for _ in range(3):
+        await scene.store.log.append(posts)
+    pause = Pause()
+    held = await pause.hold(scene)
+    call = asyncio.ensure_future(scene.store.log.append(posts))
+    await asyncio.sleep(0)
+    with pytest.raises(Refusal) as refusal:
+        await scene.store.log.append(posts)
+    assert refused(refusal.value) is Code.OVERLOADED
+    pause.release()
+    await asyncio.gather(held, call)
 
 
 async def test_full_queue_refuses_at_once_and_stores_nothing(scene: Scene) -> None:

@@ -145,9 +145,12 @@ class Writer:
         if self._db is not None:
             self._db.close()
 
-    def _take(self) -> list[_Job]:
+    def _take(self, *, wait: bool = True) -> list[_Job]:
         """Everything that waits, within the bounds of a transaction; empty at the end."""
-        job = self._held if self._held is not None else self._queue.get()
+        try:
+            job = self._held if self._held is not None else self._queue.get(block=wait)
+        except queue.Empty:
+            return []
         self._held = None
         batch: list[_Job] = []
         events = body_bytes = 0
@@ -161,8 +164,7 @@ class Writer:
                 job = self._queue.get_nowait()
             except queue.Empty:
                 return batch
-        if batch:
-            self._held = job
+        self._held = job
         return batch
 
     def _execute(self, batch: list[_Job]) -> None:
@@ -241,18 +243,16 @@ class Writer:
     def _fail(self, batch: list[_Job], error: Exception) -> None:
         why = as_refusal(error)
         if why.code is Code.UNAVAILABLE:
-            # Those who came meanwhile would wait for the same failure a second time.
-            while self._held is None:
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if isinstance(job, _Job):
-                    batch.append(job)
-                else:
-                    self._held = job
+            batch += self._drain()
         _log.error("the store refused %d jobs: %s", len(batch), error)
         self._call(self._tell, None, batch, [why] * len(batch))
+
+    def _drain(self) -> list[_Job]:
+        """All that waits: in an outage it would wait for the same failure a second time."""
+        jobs: list[_Job] = []
+        while batch := self._take(wait=False):
+            jobs += batch
+        return jobs
 
     def _bound_wal(self) -> None:
         """Completes the checkpoint in the background, which cannot catch up while others write."""
