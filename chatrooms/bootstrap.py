@@ -150,6 +150,7 @@ def _services(config: Config, cases: UseCases, node: Node, metrics: Metrics) -> 
         metrics=metrics.render,
         rates=NodeRequestRates(SystemClock()) if config.rate_limits else None,
         origins=frozenset(config.allowed_origins),
+        sockets=config.socket_origins,
         trusted_proxies=tuple(map(ipaddress.ip_network, config.trusted_proxies)),
         expose_metrics=not config.production,
         on_response=seen,

@@ -193,6 +193,13 @@ class Config(BaseSettings):
         return tuple(f"http://{host}:{self.http_port}" for host in hosts)
 
     @property
+    def socket_origins(self) -> tuple[str, ...]:
+        """What pages of the REST port may connect to beside it: in development, the sockets."""
+        if self.production:
+            return ()
+        return tuple(f"ws://{host}:{self.ws_port}" for host in ("127.0.0.1", "localhost"))
+
+    @property
     def admin_socket(self) -> Path:
         """Where the CLI reaches the running node."""
         return self.data_dir / "admin.sock"

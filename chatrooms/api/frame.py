@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -14,11 +15,9 @@ from chatrooms.domain.errors import Code, Refusal
 ADDRESS: Final = "chatrooms.address"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLOSED: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-# The documentation page runs its own script from here and asks this server only.
+# The documentation page runs its own script from here.
 _DOCS: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-    "form-action 'none'"
+    f"{_CLOSED}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
 _HEADERS: Final = {
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
@@ -38,6 +37,10 @@ class Frame:
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self.app = app
         self.services = services
+        # To a page the sockets are another origin than its own: their port differs.
+        here = ("'self'", *services.sockets)
+        self._closed = _connecting(_CLOSED, here if services.sockets else ())
+        self._docs = _connecting(_DOCS, here)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -53,7 +56,7 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _dress(MutableHeaders(scope=message), scope["path"], request_id)
+                _dress(MutableHeaders(scope=message), self._policy(scope["path"]), request_id)
             await send(message)
 
         try:
@@ -76,11 +79,18 @@ class Frame:
                 )
             )
 
+    def _policy(self, path: str) -> str:
+        return self._docs if path == "/docs" or path.startswith("/docs/") else self._closed
 
-def _dress(headers: MutableHeaders, path: str, request_id: str) -> None:
+
+def _connecting(policy: str, sources: Sequence[str]) -> str:
+    """The policy, with leave to connect to `sources` and to nothing else."""
+    return f"{policy}; connect-src {' '.join(sources)}" if sources else policy
+
+
+def _dress(headers: MutableHeaders, policy: str, request_id: str) -> None:
     for name, value in _HEADERS.items():
         headers[name] = value
-    docs = path == "/docs" or path.startswith("/docs/")
-    headers["Content-Security-Policy"] = _DOCS if docs else _CLOSED
+    headers["Content-Security-Policy"] = policy
     headers["X-Request-Id"] = request_id
     headers.setdefault("Cache-Control", "no-store")

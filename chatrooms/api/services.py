@@ -40,8 +40,9 @@ class Services:
 
     `health` is answered as JSON. `ready` may look at the store, so it may be awaitable. `metrics`
     is Prometheus text. `rates` None turns rates off, and rates only. `origins` are exact origins
-    (scheme, host, port) for CORS. Only peers in `trusted_proxies` may name another address by
-    X-Forwarded-For. `on_failure` gets what was answered with 500.
+    (scheme, host, port) for CORS. `sockets` are the WebSocket origins that a page served here may
+    connect to. Only peers in `trusted_proxies` may name another address by X-Forwarded-For.
+    `on_failure` gets what was answered with 500.
     """
 
     cases: UseCases
@@ -51,6 +52,7 @@ class Services:
     metrics: Callable[[], bytes]
     rates: RequestRates | None = None
     origins: frozenset[str] = frozenset()
+    sockets: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     expose_metrics: bool = True
     on_response: Callable[[ResponseSeen], None] = _ignore_response
