@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,11 @@ def run(tmp_path: Path, checkout: Path) -> Run:
 
     def command(*args: str, **variables: str) -> subprocess.CompletedProcess[str]:
         plain = {
-            name: value for name, value in os.environ.items() if not name.startswith("CHATROOMS_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("CHATROOMS_") and name != "PYTHONDONTWRITEBYTECODE"
         }
+        plain["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "chatrooms-pycache")
         return subprocess.run(
             [sys.executable, "-m", "chatrooms", *args],
             cwd=tmp_path,
