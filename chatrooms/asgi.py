@@ -6,13 +6,13 @@ more. One worker: a data directory has one node.
 """
 
 import asyncio
-import sys
 
 from starlette.types import Receive, Scope, Send
 
 from chatrooms import bootstrap
 from chatrooms.config import ConfigError, load
 from chatrooms.listening import PortTaken, probe
+from chatrooms.node import tune_process
 from chatrooms.observability.logs import configure_logs
 
 
@@ -51,7 +51,7 @@ class Application:
 async def _start() -> bootstrap.Built:
     config = load().config
     configure_logs(config.log_level, json=bootstrap.logs_are_json(config))
-    sys.setswitchinterval(0.0005)
+    tune_process()
     probe(config.host, config.ws_port)
     built = await bootstrap.build(config)
     try:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import os
+import resource
 import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -19,6 +21,7 @@ from chatrooms.ports.gateway import Gateway
 _log = structlog.get_logger(__name__)
 
 _POLL_SECONDS: Final = 0.01
+_SWITCH_SECONDS: Final = 0.0005
 _SETTLE_SECONDS: Final = 2.0
 """For what was taken from the sockets and waits for the store when they have gone."""
 _CLOSE_SECONDS: Final = 1.0
@@ -149,6 +152,18 @@ class Node:
         except Refusal:
             return False
         return True
+
+
+def tune_process() -> None:
+    """What a process that holds sockets needs, before it starts a thread.
+
+    The switch interval of 5 ms would let a busy thread hold up a commit at every step (GIL). Each
+    connection is a file; the soft limit on those is for programs that use select(2).
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextlib.asynccontextmanager

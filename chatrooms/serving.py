@@ -8,9 +8,7 @@ last, so that a probe sees 503 and the last requests are answered.
 import asyncio
 import contextlib
 import gc
-import resource
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -25,7 +23,7 @@ from starlette.types import ASGIApp
 from chatrooms import bootstrap
 from chatrooms.config import Config
 from chatrooms.listening import probe, reachable_host
-from chatrooms.node import running
+from chatrooms.node import running, tune_process
 from chatrooms.observability.logs import GRANIAN_LOGGING
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +35,7 @@ _HEAD_BYTES_MAX: Final = 16_384
 
 
 class ServerDied(Exception):  # noqa: N818 -- a finding, not a fault
-    """The HTTP server ended without being asked."""
+    """The HTTP server ended, or never began; the message is one sentence."""
 
 
 def serve(config: Config, announce: Callable[[], None]) -> int:
@@ -49,9 +47,7 @@ def serve(config: Config, announce: Callable[[], None]) -> int:
     probe(config.host, config.ws_port)
     if config.production:
         probe(config.admin_host, config.admin_port)
-    _raise_file_limit()
-    # The default of 5 ms would let a busy thread hold up a commit at every step (GIL).
-    sys.setswitchinterval(0.0005)
+    tune_process()
     return uvloop.run(_run(config, announce))
 
 
@@ -114,20 +110,14 @@ async def _http(
 
 
 async def _until_it_answers(host: str, port: int, task: asyncio.Task[None]) -> None:
-    async with asyncio.timeout(_LISTEN_SECONDS):
-        while not task.done():
-            try:
-                _, writer = await asyncio.open_connection(host, port)
-            except OSError:
-                await asyncio.sleep(0.005)
-                continue
-            writer.close()
-            return
-    raise ServerDied("the HTTP server did not start")
-
-
-def _raise_file_limit() -> None:
-    """Each connection is a file: the soft limit is for programs that use select(2)."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LISTEN_SECONDS):
+            while not task.done():
+                try:
+                    _, writer = await asyncio.open_connection(host, port)
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.005)
+                    continue
+                writer.close()
+                return
+    raise ServerDied(f"the HTTP server does not answer on {host}:{port}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def reachable(path: Path) -> None:
             raise NotRunning from None
 
 
-async def request(path: Path, op: str, arguments: Mapping[str, Any]) -> AsyncIterator[Item]:
+async def request(path: Path, op: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Item]:
     """The items a running node answers with; NotRunning, or the Refusal it gives."""
     try:
         with short_path(path) as name:

@@ -1,7 +1,7 @@
 """What an operator may ask: tokens, rooms for load tests, drain, verify. Answers are streams."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -36,7 +36,7 @@ class Operations:
     log: Log
     drain: Callable[[], None] | None = None
 
-    def perform(self, op: str, arguments: Mapping[str, Any]) -> AsyncIterator[Item]:
+    def perform(self, op: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Item]:
         """The answers to one request; Refusal for what makes no sense."""
         match op:
             case "token":
@@ -60,7 +60,7 @@ class Operations:
         if await self.rooms.view(actor, room) is None:
             await self.rooms.create(actor, Kind.PUBLIC, name, room)
 
-    async def _token(self, user: str, count: int, ttl: int) -> AsyncIterator[Item]:
+    async def _token(self, user: str, count: int, ttl: int) -> AsyncGenerator[Item]:
         """`count` 0 is one token for `user` itself, else NAME-0 … NAME-(count-1)."""
         wanted = [user] if count == 0 else [f"{user}-{number}" for number in range(count)]
         usernames = [names.username(name) for name in wanted]
@@ -74,7 +74,7 @@ class Operations:
                 if place % _SIGNATURES_A_STEP == 0:
                     await asyncio.sleep(0)
 
-    async def _room(self, name: str, prefix: str) -> AsyncIterator[Item]:
+    async def _room(self, name: str, prefix: str) -> AsyncGenerator[Item]:
         actor = await self._system()
         view = await self.rooms.create(actor, Kind.PUBLIC, names.room_name(name))
         members = 0
@@ -84,7 +84,7 @@ class Operations:
             after = page[-1].username
         yield {"room": view.room.id, "members": members}
 
-    async def _verify(self) -> AsyncIterator[Item]:
+    async def _verify(self) -> AsyncGenerator[Item]:
         """Findings as they come, then the totals."""
         rooms = events = found = 0
         async for room, head, count, distinct, problems in self.log.walk():
@@ -98,7 +98,7 @@ class Operations:
                 yield {"finding": {"room": room, "problem": problem}}
         yield {"verified": {"rooms": rooms, "events": events, "findings": found}}
 
-    async def _drain(self) -> AsyncIterator[Item]:
+    async def _drain(self) -> AsyncGenerator[Item]:
         if self.drain is None:
             raise Refusal(Code.CONFLICT, "no node is running here")
         self.drain()

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
@@ -92,10 +92,11 @@ class AdminServer:
             await writer.drain()
 
 
-async def _stream(items: AsyncIterator[Item], writer: asyncio.StreamWriter) -> None:
-    async for item in items:
-        writer.write(encode({"item": item}))
-        await writer.drain()
+async def _stream(items: AsyncGenerator[Item], writer: asyncio.StreamWriter) -> None:
+    async with contextlib.aclosing(items):
+        async for item in items:
+            writer.write(encode({"item": item}))
+            await writer.drain()
 
 
 def _refused(why: Refusal) -> dict[str, object]:

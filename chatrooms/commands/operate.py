@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,8 +78,9 @@ def _operate(
     configure_logs("warning", json=False)
 
     async def run() -> None:
-        async for item in _answers(config, op, arguments):
-            take(item)
+        async with aclosing(_answers(config, op, arguments)) as answers:
+            async for item in answers:
+                take(item)
 
     try:
         asyncio.run(run())
@@ -87,10 +89,11 @@ def _operate(
         raise CommandError(f"{field}{why}") from None
 
 
-async def _answers(config: Config, op: str, arguments: dict[str, Any]) -> AsyncIterator[Item]:
+async def _answers(config: Config, op: str, arguments: dict[str, Any]) -> AsyncGenerator[Item]:
     try:
-        async for item in request(config.admin_socket, op, arguments):
-            yield item
+        async with aclosing(request(config.admin_socket, op, arguments)) as items:
+            async for item in items:
+                yield item
     except NotRunning:
         pass
     else:
@@ -99,16 +102,20 @@ async def _answers(config: Config, op: str, arguments: dict[str, Any]) -> AsyncI
         raise CommandError(f"no node runs on {config.data_dir}")
     if op == "verify" and not config.data_dir.is_dir():
         raise CommandError(f"there is no data directory {config.data_dir}")
-    async for item in _at_rest(config, op, arguments):
-        yield item
+    async with aclosing(_at_rest(config, op, arguments)) as items:
+        async for item in items:
+            yield item
 
 
-async def _at_rest(config: Config, op: str, arguments: dict[str, Any]) -> AsyncIterator[Item]:
+async def _at_rest(config: Config, op: str, arguments: dict[str, Any]) -> AsyncGenerator[Item]:
     from chatrooms import bootstrap  # noqa: PLC0415 -- not needed beside a running node, 0.5 s
 
     try:
-        async with bootstrap.operations_at_rest(config) as operations:
-            async for item in operations.perform(op, arguments):
+        async with (
+            bootstrap.operations_at_rest(config) as operations,
+            aclosing(operations.perform(op, arguments)) as items,
+        ):
+            async for item in items:
                 yield item
     except bootstrap.StoreUnusable as error:
         raise CommandError(str(error)) from None

@@ -70,6 +70,8 @@ def serve(
         raise CommandError(str(error), 2) from None
     except bootstrap.StoreUnusable as error:
         raise CommandError(str(error), 2) from None
+    except serving.ServerDied as error:
+        raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"cannot start: {error.strerror or error}") from None
     raise typer.Exit(code)

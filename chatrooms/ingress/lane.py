@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
 
 import structlog
 
@@ -9,6 +10,8 @@ from chatrooms.domain.errors import Code, Refusal
 from chatrooms.ingress.once import AnswerOnce, Asked
 
 _log = structlog.get_logger(__name__)
+
+_CONNECTIONS_LOGGED: Final = 8
 
 
 class Lane:
@@ -88,9 +91,11 @@ class Lane:
         except Refusal as why:
             self._answers.fail(asked(), why)
         except Exception:  # noqa: BLE001 -- whatever it was, each item gets an answer
+            waiting = list(asked())
             self.failures += items
-            _log.exception("work failed", lane=self.name, items=items)
-            self._answers.fail(asked(), Refusal(Code.INTERNAL, "the server failed"))
+            connections = [ask.connection for ask in waiting[:_CONNECTIONS_LOGGED]]
+            _log.exception("work failed", lane=self.name, items=items, connections=connections)
+            self._answers.fail(waiting, Refusal(Code.INTERNAL, "the server failed"))
         finally:
             timer.cancel()
             self._items -= items

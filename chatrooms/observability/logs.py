@@ -1,7 +1,7 @@
 """Structured logs on stderr, ours and those of libraries alike: JSON lines or a console.
 
 No message text, token or password is ever an argument of a log call; ids of requests and
-connections are.
+connections are. Tracebacks show no local variables, which hold all of these.
 """
 
 import logging
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 GRANIAN_LOGGING: Final[Mapping[str, Any]] = {
     "version": 1,
@@ -42,9 +43,16 @@ def configure_logs(level: str, *, json: bool) -> None:
         cache_logger_on_first_use=True,
     )
     last: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(sort_keys=False)]
+        [
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ]
         if json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
