@@ -19,7 +19,7 @@ def window(kind: str, seq: int, limit: int, head: int) -> Window:
     if kind == "around":
         low = max(1, min(seq - limit // 2, head - limit + 1))
         return Window(low, min(head, low + limit - 1))
-    high = head if kind == "newest" else min(head, seq - 1)
+    high = head if kind == "newest" else max(0, min(head, seq - 1))
     return Window(max(1, high - limit + 1), high)
 
 

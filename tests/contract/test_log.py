@@ -251,6 +251,7 @@ async def test_parallel_writers_leave_no_gap(scene: Scene) -> None:
         (Anchor("before", 5), 3, [2, 3, 4], True),
         (Anchor("before", 4), 3, [1, 2, 3], False),
         (Anchor("before", 1), 3, [], False),
+        (Anchor("before", 0), 3, [], False),
         (Anchor("before", 99), 2, [19, 20], True),
         (Anchor("after", 0), 2, [1, 2], True),
         (Anchor("after", 17), 3, [18, 19, 20], False),

@@ -47,6 +47,7 @@ def test_window_lies_in_the_log_and_holds_its_limit(
     low, high = window(kind, seq, limit, head)
     assert high <= head
     assert low >= 1
+    assert high >= 0
     assert high - low + 1 <= limit
     if kind == "around":
         assert high - low + 1 == min(limit, head)
