@@ -130,6 +130,7 @@ def chatrooms(
         environment = os.environ | QUIET
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
         process = _pinned(command, SERVER_CORE, **quiet)
+        server = Server(name, process, {}, receivers_less=int(signals))
         try:
             _await_ready(f"http://127.0.0.1:{http_port}/readyz", process)
             tokens = _cli("token", "--user", "m", "--count", str(members), "--data-dir", folder)
@@ -137,7 +138,7 @@ def chatrooms(
             made = [_cli(*make)[0] for _ in range(rooms)]
             body = f'"room":"{made[0]}","body":{{"text":"PAD"}}}}'
             stored = '{"t":"send","id":1SERIAL,"cid":"SERIAL",' + body
-            dialect = {
+            server.dialect = {
                 "port": ws_port,
                 "path": "/ws",
                 "subprotocol": "chat.v1",
@@ -145,10 +146,9 @@ def chatrooms(
                 "rooms": made,
                 "message": padded('{"t":"signal",' + body if signals else stored),
             }
-            server = Server(name, process, dialect, receivers_less=int(signals))
             yield server
         finally:
-            Server(name, process, {}).stop()
+            server.stop()
 
 
 def _cli(*arguments: str) -> list[str]:

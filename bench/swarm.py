@@ -103,7 +103,9 @@ class Swarm:
         frames = bytearray()
         for _ in range(count):
             self._sent += 1
-            frames += mask_frame(self._dialect.message.replace("SERIAL", f"{self._sent:08d}").encode())
+            frames += mask_frame(
+                self._dialect.message.replace("SERIAL", f"{self._sent:08d}").encode()
+            )
         self.sockets[0].setblocking(True)
         self.sockets[0].sendall(frames)
         self.sockets[0].setblocking(False)

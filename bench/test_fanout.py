@@ -58,8 +58,10 @@ def _report(title: str, results: dict[str, list[dict[str, float]]]) -> dict[str,
             figures[name] |= {"p50_ms": p50, "p99_ms": p99}
             more = f"  p50 {p50:.1f} ms  p99 {p99:.1f} ms"
         ratio = median * 1e3 / base
-        print(f"  {name:18} {median:8.0f}  ({speeds[0]:.0f}..{speeds[-1]:.0f})  "
-              f"x picows {ratio:.2f}{more}")
+        print(
+            f"  {name:18} {median:8.0f}  ({speeds[0]:.0f}..{speeds[-1]:.0f})  "
+            f"x picows {ratio:.2f}{more}"
+        )
         figures[name]["ratio_to_picows"] = ratio
     return figures
 

@@ -37,6 +37,8 @@ def test_idle_connection_stays_within_a_kibibyte(benchmark: Callable[..., Any]) 
         idle_us = (server.cpu_seconds() - before) * 1e6 / SECONDS / MANY
     figures = {"bytes_per_connection": slope, "cpu_us_per_connection_second": idle_us}
     benchmark.extra_info.update(figures)  # type: ignore[attr-defined]
-    print(f"\nidle: {slope:.0f} bytes a connection ({FEW} to {MANY}), "
-          f"{idle_us:.2f} us of CPU a second each")
+    print(
+        f"\nidle: {slope:.0f} bytes a connection ({FEW} to {MANY}), "
+        f"{idle_us:.2f} us of CPU a second each"
+    )
     assert slope <= BYTES_MAX

@@ -11,6 +11,11 @@ mod scan;
 
 use pyo3::prelude::*;
 
+/// The allocator of the data plane; Python keeps its own. The tables of connections double as they
+/// grow, and glibc's arenas keep the holes that the old halves leave.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// chatrooms._core; the types stand in chatrooms/_core.pyi.
 #[pymodule(name = "_core", gil_used = false)]
 mod module {
