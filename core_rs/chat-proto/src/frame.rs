@@ -314,7 +314,7 @@ impl Pending {
         if header.kind.is_control() {
             self.control.extend_from_slice(piece);
             if header.kind == Kind::Close {
-                close_reason_so_far(&self.control)?;
+                close_so_far(&self.control)?;
             }
         } else if let Some(message) = &mut self.message {
             message.append(piece, header.len - *read);
@@ -402,37 +402,39 @@ fn control<'a>(
         Kind::Pong => return Ok(Incoming::Pong(payload)),
         _ => *closed = true,
     }
-    let (code, reason) = match payload {
-        [] => {
-            return Ok(Incoming::Close {
-                code: None,
-                reason: "",
-            });
-        }
-        [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
-        [_] => {
+    let reason = close_reason(payload)?;
+    let (code, reason) = match (payload, reason) {
+        ([], _) => (None, &[][..]),
+        ([high, low, ..], Some(reason)) => (Some(u16::from_be_bytes([*high, *low])), reason),
+        _ => {
             return Err(violation(
                 CloseCode::PROTOCOL_ERROR,
                 "close body of one byte",
             ));
         }
     };
-    if !is_legal_from_client(code) {
-        return Err(violation(
-            CloseCode::PROTOCOL_ERROR,
-            "close code is not allowed",
-        ));
-    }
     let reason = simdutf8::basic::from_utf8(reason).map_err(|_| BAD_UTF8)?;
-    Ok(Incoming::Close {
-        code: Some(code),
-        reason,
-    })
+    Ok(Incoming::Close { code, reason })
 }
 
-/// Judges a close frame of which only a part is here, so that the first bad byte ends it.
-fn close_reason_so_far(payload: &[u8]) -> Result<(), Violation> {
-    let Some(reason) = payload.get(2..) else {
+/// The reason in the payload of a close frame behind its code, which must be a legal one.
+fn close_reason(payload: &[u8]) -> Result<Option<&[u8]>, Violation> {
+    let Some((code, reason)) = payload.split_first_chunk::<2>() else {
+        return Ok(None);
+    };
+    if is_legal_from_client(u16::from_be_bytes(*code)) {
+        return Ok(Some(reason));
+    }
+    Err(violation(
+        CloseCode::PROTOCOL_ERROR,
+        "close code is not allowed",
+    ))
+}
+
+/// Judges a close frame of which only a part is here, in the order of its bytes, so that the first
+/// bad one ends it however it is cut.
+fn close_so_far(payload: &[u8]) -> Result<(), Violation> {
+    let Some(reason) = close_reason(payload)? else {
         return Ok(());
     };
     match std::str::from_utf8(reason) {

@@ -136,6 +136,10 @@ fn forbidden_framing_ends_with_1002() {
             short_form(0xff, &[0x80, 0, 0, 0, 0, 0, 0, 0]),
         ),
         ("close body of one byte", frame(FIN | CLOSE, &[3])),
+        (
+            "bad close code before a bad reason",
+            frame(FIN | CLOSE, b"\xb0\x00\x00\xff"),
+        ),
     ];
     for (row, stream) in rows {
         assert_eq!(refused(&stream, &ECHO), 1002, "{row}");

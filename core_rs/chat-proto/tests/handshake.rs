@@ -298,6 +298,20 @@ fn star_allows_any_origin_only_alone() {
     }
 }
 
+/// `null`, which sandboxed pages of anybody send, is refused even where somebody has listed it.
+#[test]
+fn null_origin_is_refused_though_listed() {
+    let policy = HandshakePolicy {
+        origins: vec![ORIGIN.into(), "null".into()],
+        ..policy()
+    };
+    let sandboxed = request(&[("Origin", Some("null"))]);
+    assert!(matches!(
+        handshake(sandboxed.as_bytes(), &policy),
+        Handshake::Reject(_)
+    ));
+}
+
 /// Without a subprotocol in the policy any is taken and none is answered.
 #[test]
 fn echo_endpoint_takes_any_subprotocol() {

@@ -270,6 +270,21 @@ fn scalars_are_read_strictly() {
     assert!(!json::is_null(b"\"null\""));
 }
 
+/// What must be escaped is, and nothing else.
+#[test]
+fn written_strings_escape_what_must_be() {
+    for code in 0..0x100_u32 {
+        let Some(char) = char::from_u32(code) else {
+            continue;
+        };
+        let (mut text, string) = (Vec::new(), format!("a{char}b"));
+        json::write_string(&mut text, &string);
+        let escaped = code < 0x20 || char == '"' || char == '\\';
+        assert_eq!(text.contains(&b'\\'), escaped, "{code:#x}");
+        assert_eq!(serde_json::from_slice::<String>(&text).ok(), Some(string));
+    }
+}
+
 /// Every way a quote, a backslash or a control can lie in a word of eight bytes is seen.
 #[test]
 fn specials_are_seen_at_every_offset() {
