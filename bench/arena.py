@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Server:
             command = [sys.executable, str(ROOT / "bench" / "swarm.py")]
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
             self.swarm = _pinned(command, CLIENT_CORE, **pipes)
-        assert self.swarm.stdin and self.swarm.stdout  # noqa: S101, PT018 -- piped above
+        assert self.swarm.stdin and self.swarm.stdout  # noqa: PT018 -- piped above
         self.swarm.stdin.write(json.dumps(job) + "\n")
         self.swarm.stdin.flush()
         line = self.swarm.stdout.readline()
@@ -103,7 +103,7 @@ def peer(name: str) -> Iterator[Server]:
     """A peer of bench/peers by module name."""
     command = [sys.executable, str(ROOT / "bench" / "peers" / f"{name}.py")]
     process = _pinned(command, SERVER_CORE, stdout=subprocess.PIPE)
-    assert process.stdout  # noqa: S101 -- piped above
+    assert process.stdout
     port = int(process.stdout.readline())
     message = padded('{"SERIAL":"PAD"}')
     dialect = {"port": port, "path": "/", "subprotocol": None, "tokens": [], "rooms": []}
@@ -163,7 +163,7 @@ def _await_ready(url: str, process: subprocess.Popen[str]) -> None:
     while time.monotonic() < until and process.poll() is None:
         try:
             with urlopen(url, timeout=1) as answer:  # noqa: S310 -- http on loopback
-                if answer.status == 200:  # noqa: PLR2004 -- HTTP
+                if answer.status == 200:
                     return
         except OSError:
             time.sleep(0.05)

@@ -114,7 +114,7 @@ class Swarm:
         """Reads what is there, waiting at most `seconds` for something."""
         for key, _ in self._selector.select(seconds):
             sock = key.fileobj
-            assert isinstance(sock, socket.socket)  # noqa: S101 -- registered above
+            assert isinstance(sock, socket.socket)
             try:
                 size = sock.recv_into(self._buffer)
             except BlockingIOError:

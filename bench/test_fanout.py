@@ -81,7 +81,7 @@ def _jobs() -> list[tuple[str, dict[str, Any]]]:
 def test_fanout_beside_peers(
     benchmark: Callable[..., Any], title: str, job: dict[str, Any]
 ) -> None:
-    """Stored fan-out costs no more server CPU a delivery than picows's broadcast of nothing kept."""
+    """A stored delivery costs no more server CPU than one of picows, which keeps nothing."""
     with ExitStack() as stack:
         servers = _open(stack)
         results: dict[str, list[dict[str, float]]] = {server.name: [] for server in servers}

@@ -131,8 +131,10 @@ class Core:
     def reply(self, answers: Sequence[tuple[int, int, str]]) -> None:
         """(conn, id, fields): `{"t":"ok","id":id,fields}`."""
 
-    def authorize(self, connection: int, id: int, expires_ms: int, now_ms: int) -> None:  # noqa: A002
-        """Answers `auth` with `ok{expires_at}` and moves the connection's expiry."""
+    def authorize(
+        self, connection: int, id: int, session: str, expires_ms: int, now_ms: int  # noqa: A002
+    ) -> None:
+        """Answers `auth` with `ok{expires_at}`; the connection is of that session from now on."""
 
     def marked(self, moves: Sequence[tuple[int, str, str, int]]) -> None:
         """(connection that read, or 0, user, room, n)."""

@@ -10,7 +10,7 @@ from chatrooms.ports.gateway import Gateway
 
 @dataclass(frozen=True, slots=True)
 class Reauthorize:
-    """The connection stays with the user and the session it was opened by."""
+    """The connection stays with its user and goes over to the session of the new token."""
 
     authenticate: Authenticate
     gateway: Gateway
@@ -23,7 +23,7 @@ class Reauthorize:
             self.gateway.refuse(ask.connection, ask.id, refusal, None)
             return
         if claims.user == ask.user:
-            self.gateway.authorize(ask.connection, ask.id, claims.expires_ms)
+            self.gateway.authorize(ask.connection, ask.id, claims.session, claims.expires_ms)
         else:
             other = Refusal(Code.FORBIDDEN, "The token is of another user.", field="token")
             self.gateway.refuse(ask.connection, ask.id, other, None)

@@ -79,10 +79,16 @@ class AnswerOnce:
         if (connection, id) not in self._expired:
             self._gateway.reply(connection, id, fields)
 
-    def authorize(self, connection: Connection, id: int, expires_ms: int) -> None:  # noqa: A002
+    def authorize(
+        self,
+        connection: Connection,
+        id: int,  # noqa: A002
+        session: str,
+        expires_ms: int,
+    ) -> None:
         """As the port says."""
         if (connection, id) not in self._expired:
-            self._gateway.authorize(connection, id, expires_ms)
+            self._gateway.authorize(connection, id, session, expires_ms)
 
     def marked(self, moves: Sequence[tuple[Connection, str, str, int]]) -> None:
         """No answer, but news: passes."""

@@ -93,8 +93,14 @@ class Gateway(Protocol):
         """Answers with `{"t":"ok","id":id,<fields>}`; `fields` is JSON without braces."""
         ...
 
-    def authorize(self, connection: Connection, id: int, expires_ms: int) -> None:  # noqa: A002
-        """Answers `auth` and moves the expiry of the connection."""
+    def authorize(
+        self,
+        connection: Connection,
+        id: int,  # noqa: A002
+        session: str,
+        expires_ms: int,
+    ) -> None:
+        """Answers `auth`; the connection is of `session`, until `expires_ms`, from now on."""
         ...
 
     def marked(self, moves: Sequence[tuple[Connection, str, str, int]]) -> None:

@@ -19,7 +19,7 @@ class RecordingGateway:
     welcomed: list[Welcome] = field(default_factory=list)
     refused: list[tuple[Connection, int, Refusal, str | None]] = field(default_factory=list)
     replies: list[tuple[Connection, int, str]] = field(default_factory=list)
-    authorized: list[tuple[Connection, int, int]] = field(default_factory=list)
+    authorized: list[tuple[Connection, int, str, int]] = field(default_factory=list)
     moves: list[tuple[Connection, str, str, int]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     deliveries: int = 0
@@ -58,9 +58,15 @@ class RecordingGateway:
         """Keeps a reply."""
         self.replies.append((connection, id, fields))
 
-    def authorize(self, connection: Connection, id: int, expires_ms: int) -> None:  # noqa: A002
-        """Keeps an expiry."""
-        self.authorized.append((connection, id, expires_ms))
+    def authorize(
+        self,
+        connection: Connection,
+        id: int,  # noqa: A002
+        session: str,
+        expires_ms: int,
+    ) -> None:
+        """Keeps a renewal."""
+        self.authorized.append((connection, id, session, expires_ms))
 
     def marked(self, moves: Sequence[tuple[Connection, str, str, int]]) -> None:
         """Keeps moved marks."""

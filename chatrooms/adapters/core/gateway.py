@@ -66,9 +66,16 @@ class CoreGateway:
         """As the port says."""
         self._core.reply([(connection, id, fields)])
 
-    def authorize(self, connection: Connection, id: int, expires_ms: int) -> None:  # noqa: A002
+    def authorize(
+        self,
+        connection: Connection,
+        id: int,  # noqa: A002
+        session: str,
+        expires_ms: int,
+    ) -> None:
         """As the port says."""
-        self._core.authorize(connection, id, expires_ms, time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        self._core.authorize(connection, id, session, expires_ms, now_ms)
 
     def marked(self, moves: Sequence[tuple[Connection, str, str, int]]) -> None:
         """As the port says."""

@@ -1,15 +1,20 @@
 //! What the control plane answers: acks, refusals, `sub`, `hello`, and when they must wait.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use chat_proto::close::CloseCode;
 use chat_proto::encode::{self, ErrLine, LimitsView, ResumeRow, SubOk};
 use chat_proto::error::ErrorCode;
 use chat_proto::limits;
 
-use crate::bounds::{SUB_TRIES_MAX, WAITING_ANSWERS_MAX, WAITING_REPAIR_US};
-use crate::conn::Phase;
-use crate::effect::{Ack, Ask, Attach, Handle, Missed, Refusal, Resume, Since, Submission, Welcome};
+use crate::bounds::{
+    SUB_TRIES_MAX, WAITING_ANSWERS_MAX, WAITING_REPAIR_US, WAITING_US, WELCOME_BYTES,
+};
+use crate::conn::{Opening, Phase};
+use crate::effect::{
+    Ack, Ask, Attach, Handle, Missed, Refusal, Renewal, Resume, Since, Submission, Welcome,
+};
 use crate::hub::Hub;
 use crate::inbound::{PLAIN, log_name};
 use crate::run::{Content, RunData, Shared};
@@ -39,9 +44,9 @@ impl Hub {
 
     /// A `send` is stored.
     pub fn ack(&mut self, ack: &Ack) {
-        let Some(index) = self.live(ack.handle) else { return };
-        let conn = self.desk.conn(index);
-        conn.sends_in_flight = conn.sends_in_flight.saturating_sub(1);
+        let Some(index) = self.live(ack.handle) else {
+            return;
+        };
         let ack = *ack;
         self.desk.tell(index, |out| {
             encode::ok_send(out, ack.id, ack.seq, ack.n, ack.ts_ms, ack.dup);
@@ -50,20 +55,20 @@ impl Hub {
 
     /// `ok` with ready fields.
     pub fn reply(&mut self, handle: Handle, id: u64, fields: &[u8]) {
-        let Some(index) = self.live(handle) else { return };
+        let Some(index) = self.live(handle) else {
+            return;
+        };
         self.desk.tell(index, |out| encode::ok_raw(out, id, fields));
     }
 
-    /// `err`. A refused `send` is one that is no longer in flight; a refused `hello` closes.
-    pub fn refuse(&mut self, refusal: &Refusal, of_send: bool) {
-        let Some(index) = self.desk.find(refusal.handle) else { return };
+    /// `err`, whatever the op; a refused `hello` closes.
+    pub fn refuse(&mut self, refusal: &Refusal) {
+        let Some(index) = self.desk.find(refusal.handle) else {
+            return;
+        };
         self.answered(index);
         self.let_go(index, refusal.id);
-        let conn = self.desk.conn(index);
-        if of_send {
-            conn.sends_in_flight = conn.sends_in_flight.saturating_sub(1);
-        }
-        match conn.phase {
+        match self.desk.conn(index).phase {
             Phase::Authenticating => {
                 self.refuse_greeting(index, Some(refusal.id), refusal.code);
             }
@@ -83,15 +88,26 @@ impl Hub {
     }
 
     /// `auth` was good.
-    pub fn authorize(&mut self, handle: Handle, id: u64, expires_ms: u64, now_ms: u64) {
-        let Some(index) = self.live(handle) else { return };
+    pub fn authorize(&mut self, renewal: Renewal) {
+        let Renewal {
+            handle,
+            id,
+            session,
+            expires_ms,
+            now_ms,
+        } = renewal;
+        let Some(index) = self.live(handle) else {
+            return;
+        };
         let expires_us = self.desk.now_us + expires_ms.saturating_sub(now_ms) * 1000;
         let conn = self.desk.conn(index);
+        conn.session = session.into();
         conn.expires_us = expires_us;
         conn.warned = false;
         let soon_us = expires_us.saturating_sub(crate::bounds::AUTH_EXPIRING_US);
         self.desk.wake_at(index, soon_us);
-        self.desk.tell(index, |out| encode::ok_auth(out, id, expires_ms));
+        self.desk
+            .tell(index, |out| encode::ok_auth(out, id, expires_ms));
     }
 
     /// The answer to `sub`; it waits until the events that it counts on are here.
@@ -108,10 +124,29 @@ impl Hub {
         if self.behind(&answer).is_none() {
             self.do_answer(answer);
         } else if self.waiting.len() < WAITING_ANSWERS_MAX {
-            self.waiting.push_back((self.desk.now_us, false, answer));
-        } else if let Some(index) = self.desk.find(answer.handle()) {
-            self.close(index, CloseCode::OVERLOADED, "");
+            self.waiting.push_back((self.desk.now_us, answer));
+        } else {
+            self.give_up(&answer);
         }
+    }
+
+    /// The events that an answer counts on do not come, or too many wait: try again later.
+    fn give_up(&mut self, answer: &Waiting) {
+        let (handle, id) = match answer {
+            Waiting::Attach(attach) => (attach.handle, attach.id),
+            Waiting::Welcome(welcome) => (welcome.handle, welcome.id),
+        };
+        let code = ErrorCode::Unavailable;
+        let (room, message, field, retry_after_ms) = (None, None, None, None);
+        self.refuse(&Refusal {
+            handle,
+            id,
+            room,
+            code,
+            message,
+            field,
+            retry_after_ms,
+        });
     }
 
     fn do_answer(&mut self, answer: Waiting) {
@@ -121,58 +156,72 @@ impl Hub {
         }
     }
 
-    /// The first log of which the hub has not yet delivered what the answer counts on.
-    fn behind(&self, answer: &Waiting) -> Option<(String, u64, u64)> {
-        let late = |log: String, head: u64| {
-            let at = *self.by_name.get(log.as_str())?;
-            let last = self.rooms[at as usize].last?;
-            (last < head).then_some((log, last, head))
+    /// The first log of which the hub has not yet delivered what the answer counts on, and up to
+    /// where. None also where nobody is there any more who waits for it.
+    fn behind(&self, answer: &Waiting) -> Option<(u32, u64)> {
+        let late = |log: &str, head: u64| {
+            let at = *self.by_name.get(log)?;
+            let newest = self.rooms[at as usize].newest()?;
+            (newest < head).then_some((at, head))
         };
+        let index = self.desk.find(answer.handle())?;
+        let conn = &self.desk.conns[index as usize];
         match answer {
-            Waiting::Attach(attach) => {
-                let index = self.desk.find(attach.handle)?;
-                let user = self.desk.conns[index as usize].user.as_ref()?;
-                late(log_name(&attach.room, user), attach.head)
+            Waiting::Attach(attach) if conn.phase == Phase::Live => {
+                late(&log_name(&attach.room, conn.user.as_ref()?), attach.head)
             }
-            Waiting::Welcome(welcome) => {
+            Waiting::Welcome(welcome) if conn.phase == Phase::Authenticating => {
                 let rooms = welcome.rooms.iter().filter(|room| room.role.is_some());
                 let mut all = rooms.chain(std::iter::once(&welcome.me));
-                all.find_map(|room| late(log_name(&room.room, &welcome.user), room.head))
+                all.find_map(|room| late(&log_name(&room.room, &welcome.user), room.head))
             }
+            Waiting::Attach(_) | Waiting::Welcome(_) => None,
         }
     }
 
-    /// Does the answers that have waited and may go now; asks for a repair where it takes long.
+    /// Does the answers that have waited and may go now; asks for a repair where it takes long,
+    /// and refuses where it takes too long.
     pub fn retry_waiting(&mut self, may_repair: bool) {
         for _ in 0..self.waiting.len() {
-            let Some((since_us, asked, answer)) = self.waiting.pop_front() else { return };
-            let Some((log, last, head)) = self.behind(&answer) else {
+            let Some((since_us, answer)) = self.waiting.pop_front() else {
+                return;
+            };
+            let Some((at, head)) = self.behind(&answer) else {
                 self.do_answer(answer);
                 continue;
             };
-            let long = self.desk.now_us > since_us + WAITING_REPAIR_US;
-            let ask = may_repair && long && !asked;
-            if ask {
-                self.ask_repair(log, last, head);
+            let waited_us = self.desk.now_us - since_us;
+            if waited_us > WAITING_US {
+                self.give_up(&answer);
+                continue;
             }
-            self.waiting.push_back((since_us, asked || ask, answer));
+            if may_repair && waited_us > WAITING_REPAIR_US {
+                self.repair(at, head);
+            }
+            self.waiting.push_back((since_us, answer));
         }
     }
 
-    /// Opens the log at `head`, or learns that more is here already.
+    /// Opens the log at `head`, or learns that more is here already. An answer is not done while
+    /// less is here, so that what is held always reaches up to the last event.
     fn settle(&mut self, at: u32, head: u64) -> u64 {
         let room = &mut self.rooms[at as usize];
-        let held = room.recent_runs().last().map(|(_, run)| run.last());
-        *room.last.get_or_insert(held.map_or(head, |held| held.max(head)))
+        let newest = room.newest().map_or(head, |newest| newest.max(head));
+        *room.last.get_or_insert(newest)
     }
 
     fn do_attach(&mut self, answer: &Attach) {
-        let Some(index) = self.live(answer.handle) else { return };
-        let Some(user) = self.desk.conn(index).user.clone() else { return };
+        let Some(index) = self.live(answer.handle) else {
+            return;
+        };
+        let Some(user) = self.desk.conn(index).user.clone() else {
+            return;
+        };
         let log = log_name(&answer.room, &user);
         let at = self.room_of(&log);
         let last = self.settle(at, answer.head);
-        if !self.rooms[at as usize].holds_after(answer.head) {
+        let room = &self.rooms[at as usize];
+        if !room.holds_after(answer.head) || room.was_put_out(&user, answer.head) {
             return self.ask_again(index, at, answer);
         }
         let fate = self.fate(answer.since.as_ref(), last);
@@ -180,14 +229,23 @@ impl Hub {
             Fate::Resume(since) => Some(self.replay(at, since, last, &answer.missed, &mut 0)),
             Fate::Fresh | Fate::OtherEpoch => None,
         };
-        if matches!(replay, Some(Replay::Lost)) {
+        let asked_again = self
+            .opening_of(index, answer.id)
+            .is_some_and(|it| it.tries > 0);
+        let store_has_none = asked_again && matches!(answer.missed, Missed::Held);
+        if matches!(replay, Some(Replay::Lost)) && !store_has_none {
             return self.ask_again(index, at, answer);
         }
-        self.let_go(index, answer.id);
-        self.join(index, at, answer.want);
+        let cancelled = self.let_go(index, answer.id).is_some_and(|it| it.cancelled);
+        if !cancelled {
+            self.join(index, at, answer.want);
+        }
         let room = &self.rooms[at as usize];
         let (online, n) = (room.online(), answer.n + messages_after(room, answer.head));
-        let recovered = answer.since.as_ref().map(|_| matches!(replay, Some(Replay::Whole(_))));
+        let recovered = answer
+            .since
+            .as_ref()
+            .map(|_| matches!(replay, Some(Replay::Whole(_))));
         let ok = SubOk {
             epoch: &self.config.epoch,
             seq: last,
@@ -197,8 +255,11 @@ impl Hub {
             role: &answer.role,
             recovered,
         };
-        self.desk.tell(index, |out| encode::ok_sub(out, answer.id, &ok));
-        self.say_missed(index, &answer.room, &fate, replay, last);
+        self.desk
+            .tell(index, |out| encode::ok_sub(out, answer.id, &ok));
+        if !cancelled {
+            self.say_missed(index, &answer.room, &fate, replay, last);
+        }
     }
 
     /// What the `since` of a client asks for, given the log's last seq.
@@ -227,28 +288,49 @@ impl Hub {
             }
             (Fate::Resume(since), _) => {
                 self.desk.stats.resumes_gap += 1;
-                self.desk.tell(index, |out| encode::gap(out, room, since + 1, last));
+                self.desk
+                    .tell(index, |out| encode::gap(out, room, since + 1, last));
             }
             (Fate::OtherEpoch, _) => {
                 self.desk.stats.resumes_epoch += 1;
                 let epoch = &self.config.epoch;
-                self.desk.tell(index, |out| encode::epoch(out, room, epoch, last));
+                self.desk
+                    .tell(index, |out| encode::epoch(out, room, epoch, last));
             }
             (Fate::Fresh, _) => {}
         }
     }
 
     fn ask_again(&mut self, index: u32, at: u32, answer: &Attach) {
-        let tries = self.let_go(index, answer.id);
+        let tries = self.opening_of(index, answer.id).map_or(0, |it| it.tries);
         if tries >= SUB_TRIES_MAX {
+            self.let_go(index, answer.id);
             let code = ErrorCode::Overloaded;
-            return self.err(index, &ErrLine { id: Some(answer.id), code, ..PLAIN });
+            return self.err(
+                index,
+                &ErrLine {
+                    id: Some(answer.id),
+                    code,
+                    ..PLAIN
+                },
+            );
         }
-        let Some(user) = self.desk.conn(index).user.clone() else { return };
-        let conn = self.desk.conn(index);
-        conn.cold().opening.push((answer.id, at, tries + 1));
-        conn.in_flight += 1;
-        self.rooms[at as usize].opening += 1;
+        let Some(user) = self.desk.conn(index).user.clone() else {
+            return;
+        };
+        if let Some(opening) = self.opening_of(index, answer.id) {
+            opening.tries += 1;
+        } else {
+            self.rooms[at as usize].opening += 1;
+            let opening = Opening {
+                id: answer.id,
+                room: at,
+                tries: 1,
+                cancelled: false,
+            };
+            self.desk.conn(index).cold().opening.push(opening);
+        }
+        self.desk.conn(index).in_flight += 1;
         self.submissions.push(Submission::Ask(Ask::Sub {
             handle: answer.handle,
             id: answer.id,
@@ -260,8 +342,9 @@ impl Hub {
         }));
     }
 
-    /// The frames after `since` up to `last`, from the answer and from memory, within the bounds.
-    /// `spent` are the bytes that this `hello` has replayed already.
+    /// The frames after `since` up to `last`, within the bounds: from memory where it reaches, else
+    /// from the answer and then from memory. `spent` are the bytes that this `hello` has replayed
+    /// already.
     fn replay(
         &mut self,
         at: u32,
@@ -270,48 +353,54 @@ impl Hub {
         missed: &Missed,
         spent: &mut usize,
     ) -> Replay {
-        if last - since > limits::RESUME_EVENTS_MAX || matches!(missed, Missed::TooMany) {
+        if last - since > limits::RESUME_EVENTS_MAX {
             return Replay::Gap;
         }
         let room = &self.rooms[at as usize];
+        let here = match missed {
+            _ if room.holds_after(since) => &[][..],
+            Missed::TooMany => return Replay::Gap,
+            Missed::Here(runs) => runs,
+            Missed::Held => return Replay::Lost,
+        };
         let (mut frames, mut bytes, mut upto) = (Vec::new(), 0, since);
-        if let Missed::Here(runs) = missed {
-            for run in runs {
-                if run.last() <= upto {
-                    continue;
-                }
-                bytes += run.payload_bytes();
-                frames.extend(copied(room, run, upto));
-                upto = run.last();
-            }
+        for run in here.iter().filter(|run| run.last() > since) {
+            bytes += copy_after(room, run, upto, &mut frames);
+            upto = run.last();
         }
         if !room.holds_after(upto) {
             return Replay::Lost;
         }
-        for (shared, run) in room.recent_runs().filter(|(_, run)| run.last() > since) {
+        for (shared, run) in room.recent_runs() {
             if run.last() <= upto {
                 continue;
             }
-            bytes += run.payload_bytes();
             if run.first > upto {
+                bytes += run.payload_bytes();
                 frames.push(shared.clone());
             } else {
-                frames.extend(copied(room, run, upto));
+                bytes += copy_after(room, run, upto, &mut frames);
             }
             upto = run.last();
         }
-        *spent += bytes;
-        if bytes > limits::RESUME_BYTES_MAX || *spent > limits::HELLO_RESUME_BYTES_MAX {
+        let left = limits::HELLO_RESUME_BYTES_MAX - WELCOME_BYTES;
+        if bytes > limits::RESUME_BYTES_MAX || *spent + bytes > left {
             return Replay::Gap;
         }
+        *spent += bytes;
         Replay::Whole(frames)
     }
 
     fn do_welcome(&mut self, answer: Welcome) {
-        let Some(index) = self.desk.find(answer.handle) else { return };
+        let Some(index) = self.desk.find(answer.handle) else {
+            return;
+        };
         self.answered(index);
         if self.desk.conn(index).phase != Phase::Authenticating {
             return;
+        }
+        if self.ended.contains_key(&answer.session) {
+            return self.close(index, CloseCode::SESSION_REVOKED, "");
         }
         self.become_live(index, &answer);
         let me = self.room_of(&log_name("me", &answer.user));
@@ -323,9 +412,15 @@ impl Hub {
             let row = self.resume(index, &answer.me, me, &mut spent, &mut after);
             rows.push(row);
         }
+        // The private log is one place more than the limit counts.
+        let places_max = self.config.subscriptions_max + rows.len();
         for resume in &answer.rooms {
-            let full = self.desk.conn(index).places.len() >= self.config.subscriptions_max;
-            if resume.role.is_none() || full {
+            let full = self.desk.conn(index).places.len() >= places_max;
+            let put_out = self
+                .by_name
+                .get(resume.room.as_str())
+                .is_some_and(|at| self.rooms[*at as usize].was_put_out(&answer.user, resume.head));
+            if resume.role.is_none() || full || put_out {
                 rows.push(self.denied(resume));
                 continue;
             }
@@ -346,6 +441,7 @@ impl Hub {
         let expires_us = now_us + answer.expires_ms.saturating_sub(answer.now_ms) * 1000;
         let conn = self.desk.conn(index);
         conn.phase = Phase::Live;
+        conn.heard_us = now_us;
         conn.user = Some(answer.user.clone());
         conn.session.clone_from(&answer.session);
         conn.deadline_us = u64::MAX;
@@ -353,13 +449,21 @@ impl Hub {
         let soon_us = expires_us.saturating_sub(crate::bounds::AUTH_EXPIRING_US);
         let wake_us = conn.ping_us.max(now_us).min(soon_us);
         self.desk.wake_at(index, wake_us);
+        self.end_authenticating();
         if self.desk.conn(index).held {
             self.resumable.push(index);
         }
     }
 
     fn denied<'a>(&self, resume: &'a Resume) -> Row<'a> {
-        Row { room: &resume.room, status: "denied", seq: 0, n: 0, read: 0, role: None }
+        Row {
+            room: &resume.room,
+            status: "denied",
+            seq: 0,
+            n: 0,
+            read: 0,
+            role: None,
+        }
     }
 
     fn resume<'a>(
@@ -386,7 +490,14 @@ impl Hub {
         let n = resume.n + messages_after(&self.rooms[at as usize], resume.head);
         after.push((resume.room.clone(), fate, replay, last));
         let role = resume.role.as_deref();
-        Row { room: &resume.room, status, seq: last, n, read: resume.read, role }
+        Row {
+            room: &resume.room,
+            status,
+            seq: last,
+            n,
+            read: resume.read,
+            role,
+        }
     }
 
     fn say_welcome(&mut self, index: u32, answer: &Welcome, me_last: u64, rows: &[Row<'_>]) {
@@ -434,8 +545,23 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn encoded(&self, epoch: &'a str) -> ResumeRow<'a> {
-        let Self { room, status, seq, n, read, role } = *self;
-        ResumeRow { room, status, epoch, seq, n, read, role }
+        let Self {
+            room,
+            status,
+            seq,
+            n,
+            read,
+            role,
+        } = *self;
+        ResumeRow {
+            room,
+            status,
+            epoch,
+            seq,
+            n,
+            read,
+            role,
+        }
     }
 }
 
@@ -448,18 +574,28 @@ impl Waiting {
     }
 }
 
-/// Own frames over those lines of a run that come after `upto`.
-fn copied(room: &crate::room::Room, run: &RunData, upto: u64) -> Vec<Rc<Shared>> {
-    let first = run.first.max(upto + 1);
-    let frames = RunData::frames(first, run.lines_after(upto)).into_iter();
-    let shared = |run| Content::Run { room: room.name.clone(), run: run_of(run), committed_us: 0 };
-    frames.map(|run| Rc::new(Shared(shared(run)))).collect()
-}
-
-fn run_of(run: RunData) -> std::sync::Arc<RunData> {
-    std::sync::Arc::new(run)
+/// Adds own frames over those lines of a run that come after `upto`; how many bytes.
+fn copy_after(
+    room: &crate::room::Room,
+    run: &RunData,
+    upto: u64,
+    frames: &mut Vec<Rc<Shared>>,
+) -> usize {
+    let mut bytes = 0;
+    for run in RunData::frames(run.first.max(upto + 1), run.lines_after(upto)) {
+        bytes += run.payload_bytes();
+        let (room, run) = (room.name.clone(), Arc::new(run));
+        frames.push(Rc::new(Shared(Content::Run {
+            room,
+            run,
+            committed_us: 0,
+        })));
+    }
+    bytes
 }
 
 fn messages_after(room: &crate::room::Room, seq: u64) -> u64 {
-    room.recent_runs().map(|(_, run)| run.messages_after(seq)).sum()
+    room.recent_runs()
+        .map(|(_, run)| run.messages_after(seq))
+        .sum()
 }

@@ -44,7 +44,16 @@ impl Send {
         text.push_str(body);
         let (room_bytes, cid_bytes) = (room.len() as u16, cid.len() as u16);
         let text = text.into_boxed_str();
-        Self { handle, id, received_us, user, thread, text, room_bytes, cid_bytes }
+        Self {
+            handle,
+            id,
+            received_us,
+            user,
+            thread,
+            text,
+            room_bytes,
+            cid_bytes,
+        }
     }
 
     /// The room, as clients say it.
@@ -73,7 +82,10 @@ pub use chat_proto::command::Anchor;
 
 /// An op that needs a read; its answer comes back by handle and id.
 #[derive(Debug)]
-#[allow(missing_docs, reason = "the fields are those of the op in docs/reference/protocol.md")]
+#[allow(
+    missing_docs,
+    reason = "the fields are those of the op in docs/reference/protocol.md"
+)]
 pub enum Ask {
     Sub {
         handle: Handle,
@@ -93,7 +105,13 @@ pub enum Ask {
         limit: u32,
         epoch: Option<String>,
     },
-    Read { handle: Handle, id: u64, user: Arc<str>, room: String, n: u64 },
+    Read {
+        handle: Handle,
+        id: u64,
+        user: Arc<str>,
+        room: String,
+        n: u64,
+    },
     Who {
         handle: Handle,
         id: u64,
@@ -120,7 +138,10 @@ pub struct ResumeAsk {
 
 /// An op about identity.
 #[derive(Debug)]
-#[allow(missing_docs, reason = "the fields are those of the op in docs/reference/protocol.md")]
+#[allow(
+    missing_docs,
+    reason = "the fields are those of the op in docs/reference/protocol.md"
+)]
 pub enum Auth {
     Hello {
         handle: Handle,
@@ -131,7 +152,13 @@ pub enum Auth {
         client: Option<String>,
         address: Box<str>,
     },
-    Renew { handle: Handle, id: u64, token: String, user: Arc<str>, session: Box<str> },
+    Renew {
+        handle: Handle,
+        id: u64,
+        token: String,
+        user: Arc<str>,
+        session: Box<str>,
+    },
 }
 
 /// How many submissions of each kind the control plane takes now.
@@ -145,7 +172,11 @@ pub struct InboxFree {
 
 impl Default for InboxFree {
     fn default() -> Self {
-        Self { sends: usize::MAX, asks: usize::MAX, auths: usize::MAX }
+        Self {
+            sends: usize::MAX,
+            asks: usize::MAX,
+            auths: usize::MAX,
+        }
     }
 }
 
@@ -194,6 +225,17 @@ pub struct Ack {
     pub n: u64,
     pub ts_ms: u64,
     pub dup: bool,
+}
+
+/// The answer to a good `auth`: from now on the connection is of that session.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields are those of the reply")]
+pub struct Renewal {
+    pub handle: Handle,
+    pub id: u64,
+    pub session: String,
+    pub expires_ms: u64,
+    pub now_ms: u64,
 }
 
 /// The answer `err`.
@@ -312,10 +354,15 @@ impl Delivered {
         let end = lines.len();
         let mut changes = changes.into_iter().peekable();
         while from < end {
-            let next = changes.peek().map(|(seq, _)| (seq - first.min(*seq)) as usize + 1);
+            let next = changes
+                .peek()
+                .map(|(seq, _)| (seq - first.min(*seq)) as usize + 1);
             let to = next.unwrap_or(end).clamp(from + 1, end);
             let frames = RunData::frames(first + from as u64, lines[from..to].iter().copied());
-            let cut = |data| Part { data: Arc::new(data), changes: Vec::new() };
+            let cut = |data| Part {
+                data: Arc::new(data),
+                changes: Vec::new(),
+            };
             parts.extend(frames.into_iter().map(cut));
             while let Some((_, change)) = changes.next_if(|(seq, _)| *seq < first + to as u64) {
                 if let Some(part) = parts.last_mut() {
@@ -324,6 +371,9 @@ impl Delivered {
             }
             from = to;
         }
-        Self { log: log.into(), parts }
+        Self {
+            log: log.into(),
+            parts,
+        }
     }
 }

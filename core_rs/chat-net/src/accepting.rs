@@ -29,7 +29,9 @@ pub(crate) fn spare_descriptor() -> Option<OwnedFd> {
 impl Shard {
     pub(crate) fn accept_many(&mut self) {
         for _ in 0..ACCEPTS_PER_ROUND {
-            let Some(listener) = &self.listener else { return };
+            let Some(listener) = &self.listener else {
+                return;
+            };
             match listener::accept(listener) {
                 Accepted::Socket(fd, address) => self.admit(fd, address),
                 Accepted::Nothing => return,
@@ -64,7 +66,10 @@ impl Shard {
     }
 
     pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
-        self.common.trusted_proxies.iter().any(|it: &Network| it.contains(address))
+        self.common
+            .trusted_proxies
+            .iter()
+            .any(|it: &Network| it.contains(address))
     }
 
     /// Takes an accepted connection over.
@@ -72,7 +77,9 @@ impl Shard {
         let index = self.hub.open();
         let unfinished = !self.is_proxy(address);
         let socket = Socket::new(fd, address, unfinished);
-        let added = self.poller.add(socket.fd.as_fd(), u64::from(index), socket.interest);
+        let added = self
+            .poller
+            .add(socket.fd.as_fd(), u64::from(index), socket.interest);
         let at = index as usize;
         if self.sockets.len() <= at {
             self.sockets.resize_with(at + 1, || None);
@@ -87,7 +94,9 @@ impl Shard {
     fn turn_away(&mut self) {
         for _ in 0..TURNED_AWAY_PER_ROUND {
             self.spare = None;
-            let Some(listener) = &self.listener else { return };
+            let Some(listener) = &self.listener else {
+                return;
+            };
             let accepted = listener::accept(listener);
             let done = !matches!(accepted, Accepted::Socket(..) | Accepted::Failed);
             drop(accepted);
@@ -111,9 +120,16 @@ impl Shard {
             self.spare = spare_descriptor();
         }
         if let Some(listener) = &self.listener {
-            let reading = Interest { read: true, write: false };
+            let reading = Interest {
+                read: true,
+                write: false,
+            };
             // When this fails nobody is accepted until the next try, which this asks for.
-            if self.poller.add(listener.as_fd(), TOKEN_LISTENER, reading).is_err() {
+            if self
+                .poller
+                .add(listener.as_fd(), TOKEN_LISTENER, reading)
+                .is_err()
+            {
                 self.accept_again_us = now_us + EXHAUSTED_US;
             }
         }

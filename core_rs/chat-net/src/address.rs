@@ -21,11 +21,16 @@ fn widened(address: IpAddr) -> u128 {
 impl Network {
     /// `10.0.0.0/8`, `::1`, `127.0.0.1`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let (address, prefix) = text
+            .split_once('/')
+            .map_or((text, None), |(a, p)| (a, Some(p)));
         let address: IpAddr = address.trim().parse().ok()?;
         let width = if address.is_ipv4() { 32 } else { 128 };
         let prefix: u32 = prefix.map_or(Some(width), |prefix| prefix.parse().ok())?;
-        (prefix <= width).then(|| Self { base: widened(address), prefix: 128 - width + prefix })
+        (prefix <= width).then(|| Self {
+            base: widened(address),
+            prefix: 128 - width + prefix,
+        })
     }
 
     /// Whether `address` lies in it.
@@ -43,7 +48,9 @@ pub fn client_of(peer: IpAddr, forwarded_for: Option<&str>, trusted: &[Network])
     }
     let mut client = peer;
     for hop in forwarded_for.unwrap_or_default().rsplit(',') {
-        let Ok(address) = hop.trim().parse() else { break };
+        let Ok(address) = hop.trim().parse() else {
+            break;
+        };
         client = address;
         if !is_trusted(address) {
             break;
@@ -57,7 +64,10 @@ mod tests {
     use super::*;
 
     fn trusted() -> Vec<Network> {
-        ["127.0.0.1", "10.0.0.0/8"].iter().filter_map(|text| Network::parse(text)).collect()
+        ["127.0.0.1", "10.0.0.0/8"]
+            .iter()
+            .filter_map(|text| Network::parse(text))
+            .collect()
     }
 
     #[test]
@@ -66,7 +76,10 @@ mod tests {
         assert_eq!(client_of(stranger, Some("1.2.3.4"), &trusted()), stranger);
         let proxy: IpAddr = [127, 0, 0, 1].into();
         let client: IpAddr = [1, 2, 3, 4].into();
-        assert_eq!(client_of(proxy, Some("6.6.6.6, 1.2.3.4, 10.1.1.1"), &trusted()), client);
+        assert_eq!(
+            client_of(proxy, Some("6.6.6.6, 1.2.3.4, 10.1.1.1"), &trusted()),
+            client
+        );
         assert_eq!(client_of(proxy, None, &trusted()), proxy);
         assert_eq!(client_of(proxy, Some("nonsense"), &trusted()), proxy);
     }

@@ -55,7 +55,10 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(config: AdmissionConfig) -> Self {
-        Self { config, sources: Mutex::default() }
+        Self {
+            config,
+            sources: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Sources> {

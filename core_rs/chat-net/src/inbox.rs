@@ -53,7 +53,12 @@ impl Inbox {
             rooms: Keyed::new(Rate::per_second(500, 1_000), RATES_MAX),
         };
         let starving = AtomicBool::new(false);
-        Ok(Self { queues: Mutex::new(queues), rates, starving, wake: Wake::new()? })
+        Ok(Self {
+            queues: Mutex::new(queues),
+            rates,
+            starving,
+            wake: Wake::new()?,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Queues> {

@@ -17,7 +17,11 @@ const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// # Errors
 /// What the system says: address in use, no such address, no permission.
 pub(crate) fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let fd = net::socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&fd, true)?;
@@ -62,7 +66,9 @@ pub(crate) fn accept(listener: &OwnedFd) -> Accepted {
         }
         Err(_) => return Accepted::Failed,
     };
-    let Ok(from) = SocketAddr::try_from(from) else { return Accepted::Failed };
+    let Ok(from) = SocketAddr::try_from(from) else {
+        return Accepted::Failed;
+    };
     let quick = sockopt::set_tcp_nodelay(&fd, true);
     let bounded = sockopt::set_socket_send_buffer_size(&fd, SEND_BUFFER_BYTES);
     if quick.and(bounded).is_err() {

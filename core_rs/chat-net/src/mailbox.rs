@@ -8,9 +8,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use chat_hub::effect::{
-    Ack, Attach, Delivered, Handle, PeerNews, Refusal, Welcome,
-};
+use chat_hub::effect::{Ack, Attach, Delivered, Handle, PeerNews, Refusal, Renewal, Welcome};
 
 use crate::wake::Wake;
 
@@ -21,16 +19,24 @@ pub const MAILS_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) enum Mail {
     Socket(OwnedFd, IpAddr),
-    Commit { runs: Arc<[Delivered]>, acks: Vec<Ack>, refusals: Vec<Refusal>, committed_us: u64 },
+    Commit {
+        runs: Arc<[Delivered]>,
+        acks: Vec<Ack>,
+        refusals: Vec<Refusal>,
+        committed_us: u64,
+    },
     Attach(Vec<Attach>),
     Welcome(Vec<Welcome>),
     Refuse(Vec<Refusal>),
     Reply(Vec<(Handle, u64, Box<str>)>),
-    Authorize { handle: Handle, id: u64, expires_ms: u64, now_ms: u64 },
+    Authorize(Renewal),
     Marked(Arc<[(Handle, String, String, u64)]>),
     EndSession(Arc<str>),
     News(Arc<[PeerNews]>),
-    Drain { window_ms: u64, entropy: u64 },
+    Drain {
+        window_ms: u64,
+        entropy: u64,
+    },
     Stop,
 }
 
@@ -45,7 +51,11 @@ pub(crate) struct Mailbox {
 impl Mailbox {
     pub(crate) fn new() -> std::io::Result<Self> {
         let mails = Mutex::new(VecDeque::new());
-        Ok(Self { mails, room: Condvar::new(), wake: Wake::new()? })
+        Ok(Self {
+            mails,
+            room: Condvar::new(),
+            wake: Wake::new()?,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Mail>> {
@@ -57,7 +67,10 @@ impl Mailbox {
     pub(crate) fn put(&self, mail: Mail) {
         let mut mails = self.lock();
         while mails.len() >= MAILS_MAX {
-            mails = self.room.wait(mails).unwrap_or_else(PoisonError::into_inner);
+            mails = self
+                .room
+                .wait(mails)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         mails.push_back(mail);
         drop(mails);

@@ -30,7 +30,11 @@ impl Histogram {
 
     /// Counts a bucket (the last one is over every bound) and the sum in microseconds.
     pub fn read(&self) -> (Vec<u64>, u64) {
-        let counts = self.counts.iter().map(|count| count.load(Relaxed)).collect();
+        let counts = self
+            .counts
+            .iter()
+            .map(|count| count.load(Relaxed))
+            .collect();
         (counts, self.sum_us.load(Relaxed))
     }
 }
@@ -55,6 +59,9 @@ mod tests {
             histogram.add(us);
         }
         let (counts, sum_us) = histogram.read();
-        assert_eq!((counts[0], counts[1], counts[16], sum_us), (2, 1, 1, 20_000_202));
+        assert_eq!(
+            (counts[0], counts[1], counts[16], sum_us),
+            (2, 1, 1, 20_000_202)
+        );
     }
 }

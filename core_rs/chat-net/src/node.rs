@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use chat_hub::Hub;
 use chat_hub::effect::{
-    Ack, Ask, Attach, Auth, Delivered, Handle, Refusal, Send, Welcome,
+    Ack, Ask, Attach, Auth, Delivered, Handle, Refusal, Renewal, Send, Welcome,
 };
 use chat_hub::stats::Stats;
 
@@ -58,7 +58,11 @@ impl Node {
             turn: AtomicUsize::new(0),
             stats: (0..shards).map(|_| Mutex::default()).collect(),
         });
-        let node = Self { common, threads: Mutex::default(), address };
+        let node = Self {
+            common,
+            threads: Mutex::default(),
+            address,
+        };
         let mut socket = Some(socket);
         for number in 0..shards {
             let mut hub = config.hub.clone();
@@ -135,7 +139,10 @@ impl Node {
 
     fn feed_starving(&self) {
         if self.common.inbox.take_starving() {
-            self.common.mailboxes.iter().for_each(|mailbox| mailbox.wake.ring());
+            self.common
+                .mailboxes
+                .iter()
+                .for_each(|mailbox| mailbox.wake.ring());
         }
     }
 
@@ -155,7 +162,12 @@ impl Node {
             if acks.is_empty() && refusals.is_empty() && runs.is_empty() {
                 continue;
             }
-            mailbox.put(Mail::Commit { runs: runs.clone(), acks, refusals, committed_us });
+            mailbox.put(Mail::Commit {
+                runs: runs.clone(),
+                acks,
+                refusals,
+                committed_us,
+            });
         }
     }
 
@@ -183,7 +195,10 @@ impl Node {
     }
 
     fn post_all(&self, mail: impl Fn() -> Mail) {
-        self.common.mailboxes.iter().for_each(|mailbox| mailbox.put(mail()));
+        self.common
+            .mailboxes
+            .iter()
+            .for_each(|mailbox| mailbox.put(mail()));
     }
 
     /// Answers to `sub`.
@@ -207,9 +222,9 @@ impl Node {
     }
 
     /// The answer to `auth`.
-    pub fn authorize(&self, handle: Handle, id: u64, expires_ms: u64, now_ms: u64) {
-        if let Some(mailbox) = self.common.mailboxes.get(shard_of(handle)) {
-            mailbox.put(Mail::Authorize { handle, id, expires_ms, now_ms });
+    pub fn authorize(&self, renewal: Renewal) {
+        if let Some(mailbox) = self.common.mailboxes.get(shard_of(renewal.handle)) {
+            mailbox.put(Mail::Authorize(renewal));
         }
     }
 
@@ -237,7 +252,10 @@ impl Node {
         if threads.is_empty() {
             return;
         }
-        self.common.mailboxes.iter().for_each(|mailbox| mailbox.put_now(Mail::Stop));
+        self.common
+            .mailboxes
+            .iter()
+            .for_each(|mailbox| mailbox.put_now(Mail::Stop));
         for thread in threads {
             // A shard that panicked outside its guards has been counted already.
             let _ = thread.join();

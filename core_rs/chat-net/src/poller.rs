@@ -39,7 +39,10 @@ impl Epoll {
     /// At most `batch` events a round.
     pub(crate) fn new(batch: usize) -> io::Result<Self> {
         let fd = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self { fd, events: Vec::with_capacity(batch) })
+        Ok(Self {
+            fd,
+            events: Vec::with_capacity(batch),
+        })
     }
 }
 
@@ -52,11 +55,21 @@ fn flags(interest: Interest) -> EventFlags {
 
 impl Poller for Epoll {
     fn add(&self, socket: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(&self.fd, socket, EventData::new_u64(token), flags(interest))?)
+        Ok(epoll::add(
+            &self.fd,
+            socket,
+            EventData::new_u64(token),
+            flags(interest),
+        )?)
     }
 
     fn change(&self, socket: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::modify(&self.fd, socket, EventData::new_u64(token), flags(interest))?)
+        Ok(epoll::modify(
+            &self.fd,
+            socket,
+            EventData::new_u64(token),
+            flags(interest),
+        )?)
     }
 
     fn remove(&self, socket: BorrowedFd<'_>) {

@@ -89,12 +89,21 @@ impl Shard {
         echo: bool,
     ) -> io::Result<Self> {
         let poller = Epoll::new(EVENTS_PER_ROUND)?;
-        let reading = Interest { read: true, write: false };
-        poller.add(common.mailboxes[number].wake.as_fd(), TOKEN_MAILBOX, reading)?;
+        let reading = Interest {
+            read: true,
+            write: false,
+        };
+        poller.add(
+            common.mailboxes[number].wake.as_fd(),
+            TOKEN_MAILBOX,
+            reading,
+        )?;
         if let Some(listener) = &listener {
             poller.add(listener.as_fd(), TOKEN_LISTENER, reading)?;
         }
-        let spare = listener.as_ref().and_then(|_| crate::accepting::spare_descriptor());
+        let spare = listener
+            .as_ref()
+            .and_then(|_| crate::accepting::spare_descriptor());
         Ok(Self {
             number,
             common,
@@ -127,7 +136,11 @@ impl Shard {
             let wait_us = self.hub.next_wake_us().saturating_sub(now_us);
             let timeout = if self.hub.has_work() { 0 } else { wait_us };
             ready.clear();
-            if self.poller.wait(Duration::from_micros(timeout), &mut ready).is_err() {
+            if self
+                .poller
+                .wait(Duration::from_micros(timeout), &mut ready)
+                .is_err()
+            {
                 // The poller itself is broken: nothing can be served any more.
                 return;
             }
@@ -194,23 +207,26 @@ impl Shard {
     fn on_mail(&mut self, mail: Mail) {
         let hub = &mut self.hub;
         match mail {
-            Mail::Commit { runs, acks, refusals, committed_us } => {
+            Mail::Commit {
+                runs,
+                acks,
+                refusals,
+                committed_us,
+            } => {
                 acks.iter().for_each(|ack| hub.ack(ack));
-                refusals.iter().for_each(|refusal| hub.refuse(refusal, true));
+                refusals.iter().for_each(|refusal| hub.refuse(refusal));
                 runs.iter().for_each(|run| hub.deliver(run, committed_us));
                 hub.retry_waiting(false);
             }
             Mail::Attach(answers) => answers.into_iter().for_each(|it| hub.attach(it)),
             Mail::Welcome(answers) => answers.into_iter().for_each(|it| hub.welcome(it)),
-            Mail::Refuse(answers) => answers.iter().for_each(|it| hub.refuse(it, false)),
+            Mail::Refuse(answers) => answers.iter().for_each(|it| hub.refuse(it)),
             Mail::Reply(answers) => {
                 for (handle, id, fields) in &answers {
                     hub.reply(*handle, *id, fields.as_bytes());
                 }
             }
-            Mail::Authorize { handle, id, expires_ms, now_ms } => {
-                hub.authorize(handle, id, expires_ms, now_ms);
-            }
+            Mail::Authorize(renewal) => hub.authorize(renewal),
             Mail::Marked(moves) => {
                 for (handle, user, room, n) in moves.iter() {
                     hub.on_marked(*handle, user, room, *n);

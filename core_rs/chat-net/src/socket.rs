@@ -42,7 +42,10 @@ impl Socket {
             stage: Stage::Head(Vec::new()),
             decoder: Decoder::new(false),
             window_bits: 0,
-            interest: Interest { read: true, write: false },
+            interest: Interest {
+                read: true,
+                write: false,
+            },
             paused: false,
             stash: Vec::new(),
             address,

@@ -28,8 +28,9 @@ impl Shard {
             return;
         };
         if socket.paused {
-            // Readable while not to be read: the peer has reset or ended the connection.
-            return self.look_for_end(index);
+            // Not waited for, so only an end of both directions is told: a reset, as a rule. Bytes
+            // that came before it could not be answered any more.
+            return self.hub.on_lost(index);
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         match recv(&socket.fd, &mut buffer[..], RecvFlags::empty()) {
@@ -44,17 +45,10 @@ impl Shard {
         self.buffer = buffer;
     }
 
-    fn look_for_end(&mut self, index: u32) {
-        let Some(socket) = self.socket(index) else { return };
-        match recv(&socket.fd, &mut [0_u8; 1][..], RecvFlags::PEEK) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Ok((0, _)) | Err(_) => self.hub.on_lost(index),
-            Ok(_) => {}
-        }
-    }
-
     fn take_in(&mut self, index: u32, bytes: &mut [u8]) {
-        let Some(socket) = self.socket(index) else { return };
+        let Some(socket) = self.socket(index) else {
+            return;
+        };
         match &mut socket.stage {
             Stage::Deaf => {}
             Stage::Frames => self.take_frames(index, bytes),
@@ -86,7 +80,9 @@ impl Shard {
 
     /// Answers and reads no more; the socket goes when the peer ends or the handshake's time does.
     fn turn_down(&mut self, index: u32, response: &[u8]) {
-        let Some(socket) = self.socket(index) else { return };
+        let Some(socket) = self.socket(index) else {
+            return;
+        };
         socket.stage = Stage::Deaf;
         let sent = rustix::net::send(&socket.fd, response, SendFlags::NOSIGNAL);
         let ended = rustix::net::shutdown(&socket.fd, Shutdown::Write);
@@ -97,7 +93,11 @@ impl Shard {
 
     fn establish(&mut self, index: u32, accepted: Accepted) -> bool {
         let now_us = self.common.now_us();
-        let Some(socket) = self.sockets.get_mut(index as usize).and_then(Option::as_mut) else {
+        let Some(socket) = self
+            .sockets
+            .get_mut(index as usize)
+            .and_then(Option::as_mut)
+        else {
             return false;
         };
         let admission = &self.common.admission;
@@ -142,20 +142,32 @@ impl Shard {
         let common = self.common.clone();
         let mut at = 0;
         while at < bytes.len() {
-            let Some(socket) = self.sockets.get_mut(index as usize).and_then(Option::as_mut) else {
+            let Some(socket) = self
+                .sockets
+                .get_mut(index as usize)
+                .and_then(Option::as_mut)
+            else {
                 return;
             };
             let input = &mut bytes[at..];
-            let step = match socket.decoder.read(input, &common.frames, &mut self.inflater) {
+            let step = match socket
+                .decoder
+                .read(input, &common.frames, &mut self.inflater)
+            {
                 Ok(step) => step,
                 Err(violation) => {
                     socket.stage = Stage::Deaf;
-                    self.hub.on_violation(index, violation.code, violation.reason);
+                    self.hub
+                        .on_violation(index, violation.code, violation.reason);
                     return;
                 }
             };
             at += step.consumed;
             let Some(item) = step.item else { break };
+            if matches!(item, Incoming::Text(_) | Incoming::Binary(_)) {
+                // What begins behind a whole message has its own time to become whole.
+                self.hub.set_partial(index, false);
+            }
             let goes_on = match item {
                 Incoming::Text(text) if self.echo => {
                     let frame = echoed(&mut self.deflaters, socket.window_bits, true, text);
@@ -202,7 +214,9 @@ impl Shard {
 
     /// The hub takes more of this connection: what was read already comes first.
     pub(crate) fn unpause(&mut self, index: u32) {
-        let Some(socket) = self.socket(index) else { return };
+        let Some(socket) = self.socket(index) else {
+            return;
+        };
         if !std::mem::replace(&mut socket.paused, false) {
             return;
         }
@@ -213,20 +227,31 @@ impl Shard {
     }
 
     fn set_interest(&mut self, index: u32) {
-        let writing = self.socket(index).is_some_and(|socket| socket.interest.write);
+        let writing = self
+            .socket(index)
+            .is_some_and(|socket| socket.interest.write);
         self.want(index, writing);
     }
 
     fn want(&mut self, index: u32, write: bool) {
-        let Some(socket) = self.sockets.get_mut(index as usize).and_then(Option::as_mut) else {
+        let Some(socket) = self
+            .sockets
+            .get_mut(index as usize)
+            .and_then(Option::as_mut)
+        else {
             return;
         };
-        let interest = Interest { read: !socket.paused, write };
+        let interest = Interest {
+            read: !socket.paused,
+            write,
+        };
         if interest == socket.interest {
             return;
         }
         socket.interest = interest;
-        let changed = self.poller.change(socket.fd.as_fd(), u64::from(index), interest);
+        let changed = self
+            .poller
+            .change(socket.fd.as_fd(), u64::from(index), interest);
         if changed.is_err() {
             self.hub.on_lost(index);
         }
@@ -276,7 +301,11 @@ fn echoed(
     is_text: bool,
     payload: &[u8],
 ) -> Vec<u8> {
-    let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
+    let opcode = if is_text {
+        Opcode::Text
+    } else {
+        Opcode::Binary
+    };
     let mut out = Vec::with_capacity(payload.len() + frame::FRAME_HEADER_MAX);
     if let Some(at) = window_bits.checked_sub(9) {
         let deflater = deflaters[at as usize].get_or_insert_with(|| Deflater::new(window_bits));

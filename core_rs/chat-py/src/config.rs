@@ -42,8 +42,10 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Checks and sorts the arguments.
     pub(crate) fn into_config(self, seed: u64) -> PyResult<NodeConfig> {
-        let host: IpAddr =
-            self.host.parse().map_err(|_| bad_value(format!("host {:?}: not an IP address", self.host)))?;
+        let host: IpAddr = self
+            .host
+            .parse()
+            .map_err(|_| bad_value(format!("host {:?}: not an IP address", self.host)))?;
         if !(1..=64).contains(&self.shards) {
             return Err(bad_value("shards: 1 to 64"));
         }
@@ -51,7 +53,8 @@ impl Arguments {
             return Err(bad_value("ping_ms: at least 1000"));
         }
         let network = |text: &String| {
-            Network::parse(text).ok_or_else(|| bad_value(format!("trusted proxy {text:?}: not a network")))
+            Network::parse(text)
+                .ok_or_else(|| bad_value(format!("trusted proxy {text:?}: not a network")))
         };
         let trusted_proxies: PyResult<Vec<Network>> =
             self.trusted_proxies.iter().map(network).collect();

@@ -20,10 +20,28 @@ pub(crate) type RunIn = (PyBackedStr, u64, Vec<PyBackedStr>, Vec<ChangeIn>);
 /// (conn, id, received µs, seq, n, ts ms, dup)
 pub(crate) type AckIn = (u64, u64, u64, u64, u64, u64, bool);
 /// (conn, id, room, code, message, field, retry after ms)
-pub(crate) type RefusalIn =
-    (u64, u64, Option<String>, String, Option<String>, Option<String>, Option<u64>);
+pub(crate) type RefusalIn = (
+    u64,
+    u64,
+    Option<String>,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<u64>,
+);
 /// (conn, id, room, head, n, read, role, since, want, lines)
-pub(crate) type AttachIn = (u64, u64, String, u64, u64, u64, String, Option<Since>, u8, Lines);
+pub(crate) type AttachIn = (
+    u64,
+    u64,
+    String,
+    u64,
+    u64,
+    u64,
+    String,
+    Option<Since>,
+    u8,
+    Lines,
+);
 type MeIn = (u64, u64, u64, Option<Since>, Lines);
 type ResumeIn = (String, u64, u64, u64, Option<String>, Since, Lines);
 /// (conn, id, user, session, expires ms, now ms, me, rooms)
@@ -42,20 +60,43 @@ pub(crate) fn run((log, first, lines, changes): &RunIn) -> PyResult<Delivered> {
     let mut parsed = Vec::with_capacity(changes.len());
     for (seq, name, role, users) in changes {
         let (users, role) = (users.clone(), role.clone());
-        parsed.push((*seq, Change { action: action(name)?, users, role }));
+        parsed.push((
+            *seq,
+            Change {
+                action: action(name)?,
+                users,
+                role,
+            },
+        ));
     }
     let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
     Ok(Delivered::new(log, *first, &lines, parsed))
 }
 
 pub(crate) fn ack((handle, id, received_us, seq, n, ts_ms, dup): AckIn) -> Ack {
-    Ack { handle, id, received_us, seq, n, ts_ms, dup }
+    Ack {
+        handle,
+        id,
+        received_us,
+        seq,
+        n,
+        ts_ms,
+        dup,
+    }
 }
 
 pub(crate) fn refusal(refusal: RefusalIn) -> PyResult<Refusal> {
     let (handle, id, room, code, message, field, retry_after_ms) = refusal;
     let code = ErrorCode::parse(&code).ok_or_else(|| bad_value("unknown error code"))?;
-    Ok(Refusal { handle, id, room, code, message, field, retry_after_ms })
+    Ok(Refusal {
+        handle,
+        id,
+        room,
+        code,
+        message,
+        field,
+        retry_after_ms,
+    })
 }
 
 fn missed(lines: Lines, since: Option<&Since>) -> Missed {
@@ -72,7 +113,18 @@ fn missed(lines: Lines, since: Option<&Since>) -> Missed {
 pub(crate) fn attach(answer: AttachIn) -> Attach {
     let (handle, id, room, head, n, read, role, since, want, lines) = answer;
     let missed = missed(lines, since.as_ref());
-    Attach { handle, id, room, head, n, read, role, since, want, missed }
+    Attach {
+        handle,
+        id,
+        room,
+        head,
+        n,
+        read,
+        role,
+        since,
+        want,
+        missed,
+    }
 }
 
 pub(crate) fn welcome(answer: WelcomeIn) -> Welcome {
@@ -81,14 +133,41 @@ pub(crate) fn welcome(answer: WelcomeIn) -> Welcome {
     let room = "me".to_owned();
     let role = Some("owner".to_owned());
     let told = missed(lines, since.as_ref());
-    let me = Resume { room, head, n, read, role, since, missed: told };
-    let rooms = rooms.into_iter().map(|(room, head, n, read, role, since, lines)| {
-        let since = Some(since);
-        let missed = missed(lines, since.as_ref());
-        Resume { room, head, n, read, role, since, missed }
-    });
+    let me = Resume {
+        room,
+        head,
+        n,
+        read,
+        role,
+        since,
+        missed: told,
+    };
+    let rooms = rooms
+        .into_iter()
+        .map(|(room, head, n, read, role, since, lines)| {
+            let since = Some(since);
+            let missed = missed(lines, since.as_ref());
+            Resume {
+                room,
+                head,
+                n,
+                read,
+                role,
+                since,
+                missed,
+            }
+        });
     let (user, session) = (user.into(), session.into());
-    Welcome { handle, id, user, session, expires_ms, now_ms, me, rooms: rooms.collect() }
+    Welcome {
+        handle,
+        id,
+        user,
+        session,
+        expires_ms,
+        now_ms,
+        me,
+        rooms: rooms.collect(),
+    }
 }
 
 pub(crate) fn sends<'py>(py: Python<'py>, sends: &[Send]) -> PyResult<Bound<'py, PyList>> {
@@ -113,21 +192,68 @@ fn anchor(anchor: Anchor) -> (&'static str, u64) {
 
 fn ask<'py>(py: Python<'py>, ask: &Ask) -> PyResult<Bound<'py, PyTuple>> {
     match ask {
-        Ask::Sub { handle, id, user, room, since, want, held_from } => {
+        Ask::Sub {
+            handle,
+            id,
+            user,
+            room,
+            since,
+            want,
+            held_from,
+        } => {
             let since = since.as_ref().map(|(epoch, seq)| (epoch.as_str(), *seq));
             ("sub", *handle, *id, &**user, room, since, *want, *held_from).into_pyobject(py)
         }
-        Ask::Hist { handle, id, user, room, anchor: at, limit, epoch } => {
+        Ask::Hist {
+            handle,
+            id,
+            user,
+            room,
+            anchor: at,
+            limit,
+            epoch,
+        } => {
             let (kind, seq) = anchor(*at);
-            ("hist", *handle, *id, &**user, room, kind, seq, *limit, epoch.as_deref())
+            (
+                "hist",
+                *handle,
+                *id,
+                &**user,
+                room,
+                kind,
+                seq,
+                *limit,
+                epoch.as_deref(),
+            )
                 .into_pyobject(py)
         }
-        Ask::Read { handle, id, user, room, n } => {
-            ("read", *handle, *id, &**user, room, *n).into_pyobject(py)
-        }
-        Ask::Who { handle, id, user, room, count, page, next_cursor } => {
+        Ask::Read {
+            handle,
+            id,
+            user,
+            room,
+            n,
+        } => ("read", *handle, *id, &**user, room, *n).into_pyobject(py),
+        Ask::Who {
+            handle,
+            id,
+            user,
+            room,
+            count,
+            page,
+            next_cursor,
+        } => {
             let page: Vec<&str> = page.iter().map(|user| &**user).collect();
-            ("who", *handle, *id, &**user, room, *count, page, next_cursor.as_deref())
+            (
+                "who",
+                *handle,
+                *id,
+                &**user,
+                room,
+                *count,
+                page,
+                next_cursor.as_deref(),
+            )
                 .into_pyobject(py)
         }
         Ask::Repair { log, after, upto } => ("repair", log, *after, *upto).into_pyobject(py),
@@ -141,18 +267,46 @@ pub(crate) fn asks<'py>(py: Python<'py>, asks: &[Ask]) -> PyResult<Bound<'py, Py
 
 fn auth<'py>(py: Python<'py>, auth: &Auth) -> PyResult<Bound<'py, PyTuple>> {
     match auth {
-        Auth::Hello { handle, id, ticket, credential, rooms, client, address } => {
+        Auth::Hello {
+            handle,
+            id,
+            ticket,
+            credential,
+            rooms,
+            client,
+            address,
+        } => {
             let kind = if *ticket { "ticket" } else { "token" };
             let rooms: Vec<(&str, &str, u64, u64)> = rooms
                 .iter()
-                .map(|it| (it.room.as_str(), it.since.0.as_str(), it.since.1, it.held_from))
+                .map(|it| {
+                    (
+                        it.room.as_str(),
+                        it.since.0.as_str(),
+                        it.since.1,
+                        it.held_from,
+                    )
+                })
                 .collect();
-            ("hello", *handle, *id, kind, credential, rooms, client.as_deref(), &**address)
+            (
+                "hello",
+                *handle,
+                *id,
+                kind,
+                credential,
+                rooms,
+                client.as_deref(),
+                &**address,
+            )
                 .into_pyobject(py)
         }
-        Auth::Renew { handle, id, token, user, session } => {
-            ("auth", *handle, *id, token, &**user, &**session).into_pyobject(py)
-        }
+        Auth::Renew {
+            handle,
+            id,
+            token,
+            user,
+            session,
+        } => ("auth", *handle, *id, token, &**user, &**session).into_pyobject(py),
     }
 }
 

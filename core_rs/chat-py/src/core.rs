@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chat_hub::effect::Renewal;
 use chat_net::metrics::{BOUNDS_US, Histogram};
 use chat_net::{Node, NodeConfig};
 use pyo3::prelude::*;
@@ -60,10 +61,16 @@ impl Core {
         if all.len() > known {
             return Err(bad_value("unknown argument"));
         }
-        let seed = py.import("secrets")?.call_method1("randbits", (63,))?.extract()?;
+        let seed = py
+            .import("secrets")?
+            .call_method1("randbits", (63,))?
+            .extract()?;
         let config = all.extract::<Arguments>()?.into_config(seed)?;
         let state = Mutex::new(State::Configured(Box::new(config)));
-        Ok(Self { state, deliver_calls: AtomicU64::new(0) })
+        Ok(Self {
+            state,
+            deliver_calls: AtomicU64::new(0),
+        })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
@@ -170,11 +177,19 @@ impl Core {
         py: Python<'_>,
         connection: u64,
         id: u64,
+        session: String,
         expires_ms: u64,
         now_ms: u64,
     ) -> PyResult<()> {
         let node = self.node()?;
-        py.detach(move || node.authorize(connection, id, expires_ms, now_ms));
+        let renewal = Renewal {
+            handle: connection,
+            id,
+            session,
+            expires_ms,
+            now_ms,
+        };
+        py.detach(move || node.authorize(renewal));
         Ok(())
     }
 
@@ -225,13 +240,23 @@ impl Core {
         let node = self.node()?;
         let durations = node.durations();
         Ok(BTreeMap::from([
-            ("receipt_to_commit_seconds", seconds(&durations.receipt_to_commit)),
-            ("commit_to_last_write_seconds", seconds(&durations.commit_to_last_write)),
+            (
+                "receipt_to_commit_seconds",
+                seconds(&durations.receipt_to_commit),
+            ),
+            (
+                "commit_to_last_write_seconds",
+                seconds(&durations.commit_to_last_write),
+            ),
         ]))
     }
 }
 
 fn seconds(histogram: &Histogram) -> Seconds {
     let (counts, sum_us) = histogram.read();
-    (BOUNDS_US.iter().map(|us| *us as f64 / 1e6).collect(), counts, sum_us as f64 / 1e6)
+    (
+        BOUNDS_US.iter().map(|us| *us as f64 / 1e6).collect(),
+        counts,
+        sum_us as f64 / 1e6,
+    )
 }

@@ -97,7 +97,13 @@ class Rig:
         """Records."""
         self.answers.append(("reply", connection, id, fields))
 
-    def authorize(self, connection: int, id: int, expires_ms: int) -> None:  # noqa: A002
+    def authorize(
+        self,
+        connection: int,
+        id: int,  # noqa: A002
+        session: str,
+        expires_ms: int,
+    ) -> None:
         """Records."""
         self.answers.append(("authorize", connection, id, expires_ms))
 

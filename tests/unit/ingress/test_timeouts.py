@@ -52,7 +52,7 @@ async def test_late_refusal_of_a_send_is_dropped(rig: Rig) -> None:
     [
         lambda once: once.reply(7, 1, "x"),
         lambda once: once.refuse(7, 1, Refusal(Code.BANNED), "r"),
-        lambda once: once.authorize(7, 1, 5),
+        lambda once: once.authorize(7, 1, "s", 5),
     ],
 )
 async def test_late_answer_is_dropped(rig: Rig, answer: Callable[[Any], None]) -> None:
