@@ -312,3 +312,32 @@ pub(crate) fn token(value: &str) -> (&str, &str) {
 fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bomb of 16 MiB makes room for one byte more than its limit, and no more.
+    #[test]
+    fn output_never_outgrows_the_limit() {
+        let mut bomb = Vec::new();
+        Deflater::new(15).deflate(&vec![0; 16 << 20], &mut bomb);
+        let mut inflater = Inflater::new();
+        assert_eq!(inflater.inflate(&bomb, 65_536), Err(InflateError::TooLarge));
+        assert_eq!(inflater.out.capacity(), 65_537);
+    }
+
+    /// What a large message needed is given back before the next one.
+    #[test]
+    fn scratch_of_a_large_message_is_not_kept() {
+        let mut large = Vec::new();
+        Deflater::new(15).deflate(&vec![0; 16 << 20], &mut large);
+        let mut inflater = Inflater::new();
+        assert_eq!(
+            inflater.inflate(&large, 16 << 20).map(<[u8]>::len),
+            Ok(16 << 20)
+        );
+        assert_eq!(inflater.inflate(&[0], 0), Ok(&[][..]));
+        assert!(inflater.out.capacity() <= SCRATCH_BYTES_KEPT);
+    }
+}

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::head::Request;
+use super::head::{NOT_UTF8, Request};
 use super::respond::Refusal;
 use super::{Credential, ErrorCode, bad};
 use crate::limits::TICKET_BYTES_MAX;
@@ -70,6 +70,9 @@ fn authorization_token(request: &Request<'_, '_>) -> Result<Option<String>, Refu
     };
     if values.next().is_some() {
         return Err(bad("There are two Authorization fields."));
+    }
+    if value == NOT_UTF8 {
+        return Err(bad("The Authorization field is malformed."));
     }
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {

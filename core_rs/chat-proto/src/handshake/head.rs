@@ -7,6 +7,9 @@ use super::respond::Refusal;
 use super::{ErrorCode, bad};
 use crate::limits::{HEAD_BYTES_MAX, HEAD_LINE_BYTES_MAX, HEADERS_MAX};
 
+/// Stands for a value that is not UTF-8.
+pub(super) const NOT_UTF8: &str = "\u{fffd}";
+
 /// How much of a head is there.
 pub(super) enum Head {
     Partial,
@@ -27,14 +30,14 @@ pub(super) struct Request<'h, 'r> {
 
 impl<'h> Request<'h, '_> {
     /// The values of all fields of that name, which is lower case. A value that is not UTF-8 is
-    /// shown as a character that nothing accepts, so that it counts but never as absent.
+    /// shown as [`NOT_UTF8`], which nothing accepts, so that it counts but never as absent.
     pub(super) fn values(&self, name: &'static str) -> impl Iterator<Item = &'h str> {
         let fields = self
             .headers
             .iter()
             .filter(move |field| field.name.eq_ignore_ascii_case(name));
         fields.map(|field| {
-            let value = std::str::from_utf8(field.value).unwrap_or("\u{fffd}");
+            let value = std::str::from_utf8(field.value).unwrap_or(NOT_UTF8);
             value.trim_matches([' ', '\t'])
         })
     }

@@ -33,7 +33,7 @@ X-Frame-Options: DENY\r\n";
 
 /// Whether `key` is 16 bytes of base64.
 pub(super) fn is_key(key: &str) -> bool {
-    key.len() == 24 && KEY.decode(key).is_ok_and(|nonce| nonce.len() == 16)
+    KEY.decode(key).is_ok_and(|nonce| nonce.len() == 16)
 }
 
 /// The value of `Sec-WebSocket-Accept` for a key.
