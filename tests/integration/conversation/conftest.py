@@ -22,7 +22,7 @@ def town(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
     node.start()
     made = Town(node)
     yield made
-    made.http.close()
+    made.close()
     node.end()
 
 

@@ -29,6 +29,10 @@ class Town:
             base_url=node.rest_url, trust_env=False, timeout=30, transport=httpx.HTTPTransport()
         )
 
+    def close(self) -> None:
+        """Closes the HTTP connections."""
+        self.http.close()
+
     def people(self, name: str, count: int) -> list[Person]:
         """`count` people without passwords, NAME-0 and on, let in by `chatrooms token`."""
         tokens = self.node.tokens(name, count)
