@@ -23,8 +23,9 @@ class Missed(NamedTuple):
 async def missed_lines(log: Log, asks: Sequence[Missed]) -> list[list[str] | None]:
     """For each the lines since+1..head, where they are within the bounds and not in the hub.
 
-    None where the hub holds them, where nothing is to be resumed, and where the client is told
-    `gap` or `epoch` instead: more than EVENTS_MAX or BYTES_MAX behind, another epoch, a future.
+    None where the hub holds them and where there are none: nothing was missed, or no position is
+    given, another epoch, a future. [] where the client is told `gap` instead: more than EVENTS_MAX
+    or BYTES_MAX behind. None there would make the hub ask again, in vain.
     """
     found: list[list[str] | None] = [None] * len(asks)
     wants: list[tuple[str, int, int]] = []
@@ -33,14 +34,14 @@ async def missed_lines(log: Log, asks: Sequence[Missed]) -> list[list[str] | Non
         if ask.since is None or ask.since.epoch != log.epoch:
             continue
         behind = ask.head - ask.since.seq
-        if behind == 0:
+        if behind > EVENTS_MAX:
             found[place] = []
-        elif 0 < behind <= EVENTS_MAX and not 0 < ask.held_from <= ask.since.seq + 1:
+        elif behind > 0 and not 0 < ask.held_from <= ask.since.seq + 1:
             wants.append((ask.log, ask.since.seq, ask.head))
             places.append(place)
     if wants:
         for place, lines in zip(places, await log.since(wants, EVENTS_MAX, BYTES_MAX), strict=True):
-            found[place] = lines
+            found[place] = [] if lines is None else lines
     return found
 
 
@@ -52,5 +53,5 @@ def within_hello(found: Sequence[list[str] | None]) -> list[list[str] | None]:
         size = sum(len(line.encode()) + 1 for line in lines) if lines else 0
         fits = size <= left
         left -= size if fits else 0
-        kept.append(lines if fits else None)
+        kept.append(lines if fits else [])
     return kept
