@@ -194,8 +194,8 @@ pub fn is_null(value: &[u8]) -> bool {
     value == b"null"
 }
 
-/// The elements of the array that `value` is, which has passed the scanner; `None` if it is no array
-/// or has more than `N` elements.
+/// The elements of the array that `value` is, which has passed the scanner; `None` if it is no
+/// array or has more than `N` elements.
 pub(crate) fn judged_array<const N: usize>(value: &str) -> Option<([&str; N], usize)> {
     let mut scanner = Scanner::new(value.as_bytes()).ok()?;
     let mut elements = [""; N];

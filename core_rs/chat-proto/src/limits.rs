@@ -22,8 +22,8 @@ pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 pub const DEPTH_MAX: usize = 16;
 /// Most keys of one JSON object, `hello.rooms` aside.
 pub const KEYS_MAX: usize = 64;
-/// Most rooms of a `hello`. More than [`KEYS_MAX`], so that whoever holds all the subscriptions of a
-/// connection can resume them at once; the hub denies those over its own limit.
+/// Most rooms of a `hello`. More than [`KEYS_MAX`], so that whoever holds all the subscriptions of
+/// a connection can resume them at once; the hub denies those over its own limit.
 pub const HELLO_ROOMS_MAX: usize = 256;
 /// First integer that a `seq`, an `n` or an `id` may not reach: 2^53 (exact in an IEEE double).
 pub const INTEGER_LIMIT: u64 = 1 << 53;

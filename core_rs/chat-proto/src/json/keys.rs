@@ -87,7 +87,7 @@ fn same(one: &str, other: &str) -> bool {
 
 /// The hash of what a key says: a multiplication a word of eight bytes.
 ///
-/// It is not keyed. Who makes keys collide gains little: comparing those of one object pairwise is bounded.
+/// It is not keyed. Who makes keys collide gains little: there are few in an object to compare.
 fn hash(content: &str, escaped: bool) -> u64 {
     if escaped {
         let said: String = Unescape::new(content).collect();
