@@ -99,6 +99,9 @@ impl Hub {
         let Some(index) = self.live(handle) else {
             return;
         };
+        if self.ended.contains_key(session.as_str()) {
+            return self.close(index, CloseCode::SESSION_REVOKED, "");
+        }
         let expires_us = self.desk.now_us + expires_ms.saturating_sub(now_ms) * 1000;
         let conn = self.desk.conn(index);
         conn.session = session.into();
@@ -449,7 +452,7 @@ impl Hub {
         let soon_us = expires_us.saturating_sub(crate::bounds::AUTH_EXPIRING_US);
         let wake_us = conn.ping_us.max(now_us).min(soon_us);
         self.desk.wake_at(index, wake_us);
-        self.end_authenticating();
+        self.authenticating -= 1;
         if self.desk.conn(index).held {
             self.resumable.push(index);
         }

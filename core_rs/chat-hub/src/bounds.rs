@@ -59,3 +59,15 @@ pub const AUTH_EXPIRING_US: u64 = 60_000_000;
 pub const WAITING_ANSWERS_MAX: usize = 65_536;
 /// An answer that has waited this long asks for a repair from the log.
 pub const WAITING_REPAIR_US: u64 = 500_000;
+/// An answer that has waited this long is refused with `unavailable`.
+pub const WAITING_US: u64 = 5_000_000;
+/// A repair of one room that has brought nothing is asked for again after this time.
+pub const REPAIR_EVERY_US: u64 = 1_000_000;
+/// Users put out of one room while answers of the store are under way; beyond, answers that are
+/// older than the first one forgotten are asked for again.
+pub const OUTS_MAX: usize = 1024;
+/// Sessions that ended in the last 10 s; beyond, every `hello` under way is closed with 4109, so
+/// that none slips in.
+pub const ENDED_SESSIONS_MAX: usize = 4096;
+/// Bytes of a `hello`'s replay kept free for the `welcome` itself, so that it is never folded.
+pub const WELCOME_BYTES: usize = 32 * 1024;

@@ -34,20 +34,36 @@ pub(crate) struct Place {
 /// Counts events in a window that starts with the first of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
-    until_ms: u32,
+    from_ms: u32,
     count: u16,
 }
 
 impl Tally {
-    /// One more; how many in this window.
+    /// One more; how many in this window. The milliseconds may wrap, their difference does not.
     pub(crate) fn add(&mut self, now_us: u64) -> u16 {
         let now_ms = (now_us / 1000) as u32;
-        if self.count == 0 || now_ms > self.until_ms {
-            *self = Self { until_ms: now_ms + (POLICE_WINDOW_US / 1000) as u32, count: 0 };
+        let since_ms = now_ms.wrapping_sub(self.from_ms);
+        if self.count == 0 || u64::from(since_ms) > POLICE_WINDOW_US / 1000 {
+            *self = Self {
+                from_ms: now_ms,
+                count: 0,
+            };
         }
         self.count = self.count.saturating_add(1);
         self.count
     }
+}
+
+/// A room held open for the answer to a `sub` or `hello`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    /// The op.
+    pub(crate) id: u64,
+    pub(crate) room: u32,
+    /// How often the control plane has been asked again.
+    pub(crate) tries: u8,
+    /// An `unsub` came behind the op: it is answered, but nothing of the room follows.
+    pub(crate) cancelled: bool,
 }
 
 /// What few connections have at a time: kept apart so that an idle one is small.
@@ -56,8 +72,7 @@ pub(crate) struct Cold {
     /// The credential and address of the handshake, until `hello`.
     pub(crate) credential: Option<Credential>,
     pub(crate) address: Box<str>,
-    /// Rooms held open for answers to `sub` and `hello`: (op id, room, tries).
-    pub(crate) opening: Vec<(u64, u32, u8)>,
+    pub(crate) opening: Vec<Opening>,
     /// Lines that wait until earlier ops are answered.
     pub(crate) held: Vec<u8>,
 }
@@ -78,9 +93,11 @@ pub(crate) struct Conn {
     pub(crate) held: bool,
     pub(crate) warned: bool,
     pub(crate) folded: bool,
+    /// Too slow: takes nothing more and is closed at the end of the poll round.
+    pub(crate) overdue: bool,
+    /// The peer has sent its close frame: the socket goes when ours is out.
+    pub(crate) peer_closed: bool,
     pub(crate) in_flight: u16,
-    pub(crate) sends_in_flight: u16,
-    pub(crate) close_code: u16,
     pub(crate) out: Out,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) session: Box<str>,
@@ -111,9 +128,9 @@ impl Conn {
             held: false,
             warned: false,
             folded: false,
+            overdue: false,
+            peer_closed: false,
             in_flight: 0,
-            sends_in_flight: 0,
-            close_code: 0,
             out: Out::default(),
             user: None,
             session: Box::default(),
@@ -147,7 +164,10 @@ impl Conn {
 
     /// Whether frames may still be queued for it.
     pub(crate) fn takes_frames(&self) -> bool {
-        matches!(self.phase, Phase::Greeting | Phase::Authenticating | Phase::Live)
+        matches!(
+            self.phase,
+            Phase::Greeting | Phase::Authenticating | Phase::Live
+        ) && !self.overdue
     }
 
     pub(crate) fn place_of(&self, room: u32) -> Option<Place> {

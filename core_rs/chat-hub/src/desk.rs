@@ -3,8 +3,6 @@
 use std::rc::Rc;
 
 use chat_proto::deflate::Deflater;
-use chat_proto::encode;
-use hashbrown::HashMap;
 use slab::Slab;
 
 use crate::bounds::{BACKLOG_BYTES_MAX, BACKLOG_GRACE_US, BACKLOG_SHED_BYTES};
@@ -47,7 +45,9 @@ impl Desk {
 
     pub(crate) fn add(&mut self, deadline_us: u64) -> u32 {
         self.generation = (self.generation + 1) % (1 << GENERATION_BITS);
-        let index = self.conns.insert(Conn::new(self.generation, self.now_us, deadline_us)) as u32;
+        let index =
+            self.conns
+                .insert(Conn::new(self.generation, self.now_us, deadline_us)) as u32;
         self.wake_at(index, deadline_us);
         index
     }
@@ -93,7 +93,7 @@ impl Desk {
             return;
         }
         conn.out.push_line(write);
-        if conn.out.bytes() > BACKLOG_BYTES_MAX {
+        if conn.out.bytes() >= BACKLOG_BYTES_MAX {
             self.relieve(index);
         }
         self.mark_dirty(index);
@@ -105,7 +105,7 @@ impl Desk {
             return;
         }
         let conn = &mut self.conns[index as usize];
-        if conn.phase != Phase::Live {
+        if conn.phase != Phase::Live || conn.overdue {
             return;
         }
         let ephemeral = matches!(shared.0, Content::Ephemeral { .. });
@@ -116,56 +116,52 @@ impl Desk {
         let bits = conn.window_bits;
         if bits != 0 {
             let cell = &mut self.deflaters[bits as usize - 9];
-            shared.frame().compress(bits, cell.get_or_insert_with(|| Deflater::new(bits)));
+            shared
+                .frame()
+                .compress(bits, cell.get_or_insert_with(|| Deflater::new(bits)));
         }
         conn.out.push_shared(shared.clone(), bits);
         if matches!(shared.0, Content::Run { .. }) {
             self.stats.deliveries += 1;
         }
-        if conn.out.bytes() > BACKLOG_BYTES_MAX {
+        if conn.out.bytes() >= BACKLOG_BYTES_MAX {
             self.relieve(index);
         }
         self.mark_dirty(index);
     }
 
-    /// A backlog has reached its bound: unsent runs become one `gap` a room, once.
+    /// A backlog has reached its bound: unsent runs become gaps, once. The second time, or where
+    /// replies alone are too many, the connection takes nothing more and is closed.
     fn relieve(&mut self, index: u32) {
+        if !self.conns[index as usize].folded {
+            self.fold(index);
+        }
         let conn = &mut self.conns[index as usize];
-        if conn.folded {
+        if conn.folded || conn.out.bytes() >= BACKLOG_BYTES_MAX {
+            conn.overdue = true;
+            conn.out.drop_unsent(conn.window_bits);
             self.overdue.push(index);
             return;
         }
-        let bits = conn.window_bits;
-        let mut rooms: Vec<(Rc<str>, u64, u64)> = Vec::new();
-        let mut at: HashMap<Rc<str>, usize> = HashMap::new();
-        for (room, first, last) in conn.out.fold(bits) {
-            if let Some(&known) = at.get(&room) {
-                rooms[known].2 = rooms[known].2.max(last);
-            } else {
-                at.insert(room.clone(), rooms.len());
-                rooms.push((room, first, last));
-            }
-        }
-        for (room, first, last) in &rooms {
-            let room = if room.contains(':') { "me" } else { &**room };
-            conn.out.push_line(|out| encode::gap(out, room, *first, *last));
-        }
-        self.stats.gaps += rooms.len() as u64;
         conn.folded = true;
         conn.deadline_us = self.now_us + BACKLOG_GRACE_US;
         let at_us = conn.deadline_us;
-        if conn.out.bytes() > BACKLOG_BYTES_MAX {
-            self.overdue.push(index);
-        }
         self.wake_at(index, at_us);
+    }
+
+    /// Turns the events that wait for a connection into gaps.
+    pub(crate) fn fold(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        self.stats.gaps += conn.out.fold(conn.window_bits);
     }
 
     /// Closes the frame that lines are still added to.
     pub(crate) fn seal(&mut self, index: u32) {
         let conn = &mut self.conns[index as usize];
-        let deflater = conn.window_bits.checked_sub(9).map(|at| {
-            self.deflaters[at as usize].get_or_insert_with(|| Deflater::new(at + 9))
-        });
+        let deflater = conn
+            .window_bits
+            .checked_sub(9)
+            .map(|at| self.deflaters[at as usize].get_or_insert_with(|| Deflater::new(at + 9)));
         conn.out.seal(deflater);
     }
 }

@@ -1,9 +1,10 @@
-//! A node that leaves: `notice` to everybody, then 4110 to each whose sends are answered.
+//! A node that leaves: `notice` to everybody, then 4110 to each whose ops are answered.
 
 use chat_proto::close::CloseCode;
 use chat_proto::encode;
 
 use crate::conn::Phase;
+use crate::desk::Desk;
 use crate::hub::Hub;
 
 /// A drain under way.
@@ -15,6 +16,12 @@ pub(crate) struct Drain {
 }
 
 impl Drain {
+    pub(crate) fn notify(self, desk: &mut Desk, index: u32) {
+        desk.tell(index, |out| {
+            encode::notice_drain(out, self.retry_after_ms(index))
+        });
+    }
+
     /// When the connection should come back: spread over the window, the same in notice and close.
     fn retry_after_ms(&self, index: u32) -> u64 {
         let mixed = (u64::from(index) ^ self.entropy).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -29,19 +36,27 @@ impl Hub {
             return;
         }
         let close_from_us = self.desk.now_us + self.config.drain_notice_ms * 1000;
-        let drain = Drain { close_from_us, window_ms, entropy };
+        let drain = Drain {
+            close_from_us,
+            window_ms,
+            entropy,
+        };
         self.drain = Some(drain);
         for index in self.all() {
-            self.desk
-                .tell(index, |out| encode::notice_drain(out, drain.retry_after_ms(index)));
+            drain.notify(&mut self.desk, index);
         }
     }
 
     fn all(&self) -> Vec<u32> {
-        self.desk.conns.iter().map(|(index, _)| index as u32).collect()
+        self.desk
+            .conns
+            .iter()
+            .map(|(index, _)| index as u32)
+            .collect()
     }
 
-    /// Closes who may go: the notice is old enough and every accepted send is answered.
+    /// Closes who may go: the notice is old enough and every accepted op is answered. Not sends
+    /// alone: a refusal of the control plane does not say what kind of op it answers.
     pub(crate) fn continue_drain(&mut self) {
         let Some(drain) = self.drain else { return };
         if self.desk.now_us < drain.close_from_us {
@@ -49,7 +64,7 @@ impl Hub {
         }
         for index in self.all() {
             let conn = self.desk.conn(index);
-            let waits = conn.sends_in_flight > 0 || conn.held;
+            let waits = conn.in_flight > 0 || conn.held;
             if matches!(conn.phase, Phase::Closing | Phase::Gone) || waits {
                 continue;
             }

@@ -5,17 +5,19 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use chat_proto::close::CloseCode;
 use chat_proto::command::Want;
 use chat_proto::encode;
 use chat_proto::limits::LINES_MAX;
 
 use crate::bounds::{
-    PRESENCE_EVERY_US, PRESENCE_NAMES_MAX, SIGNAL_BATCH_BYTES_MAX, TYPING_EVERY_US,
-    TYPING_OVER_US, TYPING_USERS_MAX,
+    ENDED_SESSIONS_MAX, HELLO_US, PRESENCE_EVERY_US, PRESENCE_NAMES_MAX, SIGNAL_BATCH_BYTES_MAX,
+    TYPING_EVERY_US, TYPING_OVER_US, TYPING_USERS_MAX,
 };
+use crate::conn::Phase;
 use crate::effect::{Handle, PeerNews};
 use crate::hub::Hub;
-use crate::room::{Typist, VACANT};
+use crate::room::Typist;
 use crate::run::{Content, FrameData, Shared};
 
 /// A page of a roster: how many users are online, the page, and where the next one starts.
@@ -31,14 +33,25 @@ impl Hub {
     fn say(&mut self, at: u32, want: u8, payload: &[u8], except: &[u32]) {
         let frame = FrameData::text(payload);
         let except = except.into();
-        self.spread(at, Rc::new(Shared(Content::Ephemeral { frame, want, except })));
+        self.spread(
+            at,
+            Rc::new(Shared(Content::Ephemeral {
+                frame,
+                want,
+                except,
+            })),
+        );
     }
 
     fn say_everywhere(&mut self, at: u32, want: u8, line: &[u8], except: &[u32]) {
         self.say(at, want, line, except);
         if self.config.has_peers {
             let room = (*self.rooms[at as usize].name).into();
-            self.news.push(PeerNews::Line { room, want, line: line.into() });
+            self.news.push(PeerNews::Line {
+                room,
+                want,
+                line: line.into(),
+            });
         }
     }
 
@@ -62,7 +75,11 @@ impl Hub {
         let lively = self.rooms[at as usize].lively();
         let count = lively.roster.entry(user.clone()).or_insert(0);
         let before = *count;
-        *count = if on { before + 1 } else { before.saturating_sub(1) };
+        *count = if on {
+            before + 1
+        } else {
+            before.saturating_sub(1)
+        };
         let after = *count;
         if after == 0 {
             lively.roster.remove(user);
@@ -89,22 +106,33 @@ impl Hub {
     pub(crate) fn say_presence(&mut self) {
         let now_us = self.desk.now_us;
         for at in std::mem::take(&mut self.presence) {
-            let Some(room) = self.rooms.get_mut(at as usize) else { continue };
-            let Some(lively) = room.lively.as_mut() else { continue };
+            let Some(room) = self.rooms.get_mut(at as usize) else {
+                continue;
+            };
+            let Some(lively) = room.lively.as_mut().filter(|it| it.presence_due) else {
+                continue;
+            };
             if now_us < lively.presence_at_us + PRESENCE_EVERY_US {
                 self.presence.push(at);
                 continue;
             }
             lively.presence_at_us = now_us;
             lively.presence_due = false;
-            let (came, went) = (std::mem::take(&mut lively.came), std::mem::take(&mut lively.went));
+            let (came, went) = (
+                std::mem::take(&mut lively.came),
+                std::mem::take(&mut lively.went),
+            );
             let wanted = |it: &crate::room::Subscriber| it.wants & Want::PRESENCE != 0;
             if (came.is_empty() && went.is_empty()) || !room.subscribers.iter().any(wanted) {
                 continue;
             }
             let count = lively.roster.len();
             let named = |users: &[Arc<str>]| -> Vec<Arc<str>> {
-                if count > PRESENCE_NAMES_MAX { Vec::new() } else { users.to_vec() }
+                if count > PRESENCE_NAMES_MAX {
+                    Vec::new()
+                } else {
+                    users.to_vec()
+                }
             };
             let (came, went) = (named(&came), named(&went));
             let plus: Vec<&str> = came.iter().map(|user| &**user).collect();
@@ -122,39 +150,49 @@ impl Hub {
         let lively = at.and_then(|room| room.lively.as_ref());
         let roster = lively.map_or(&empty, |lively| &lively.roster);
         let from = cursor.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut users = roster.range::<str, _>((from, Bound::Unbounded)).map(|(user, _)| user);
+        let mut users = roster
+            .range::<str, _>((from, Bound::Unbounded))
+            .map(|(user, _)| user);
         let page: Vec<Arc<str>> = users.by_ref().take(limit as usize).cloned().collect();
         let next = users.next().and_then(|_| page.last().cloned());
         (roster.len() as u64, page, next)
     }
 
     pub(crate) fn on_typing(&mut self, index: u32, user: &Arc<str>, room: &str, on: bool) {
-        let Some(at) = self.place_in(index, room) else { return };
-        if room == "me" {
+        let Some(at) = self.place_in(index, room) else {
             return;
-        }
+        };
         if !on {
             return self.stop_typing(at, user);
         }
         let now_us = self.desk.now_us;
+        let over_us = now_us + TYPING_OVER_US;
         let lively = self.rooms[at as usize].lively();
         if let Some(typist) = lively.typists.iter_mut().find(|it| it.user == *user) {
-            typist.over_us = now_us + TYPING_OVER_US;
-            if now_us < typist.told_us + TYPING_EVERY_US {
+            let soon = now_us < typist.told_us + TYPING_EVERY_US;
+            if typist.on || !soon {
+                typist.over_us = over_us;
+            }
+            if soon {
                 return;
             }
-            typist.told_us = now_us;
+            (typist.told_us, typist.conn, typist.on) = (now_us, index, true);
         } else {
             if lively.typists.len() >= TYPING_USERS_MAX {
                 self.desk.stats.shed += 1;
                 return;
             }
-            let over_us = now_us + TYPING_OVER_US;
-            let user = user.clone();
-            lively.typists.push(Typist { user, conn: index, told_us: now_us, over_us });
-            if lively.typists.len() == 1 {
+            if lively.typists.is_empty() {
                 self.typing.push(at);
             }
+            let (user, conn) = (user.clone(), index);
+            lively.typists.push(Typist {
+                user,
+                conn,
+                told_us: now_us,
+                over_us,
+                on: true,
+            });
         }
         self.say_typing(at, user, index, true);
     }
@@ -166,36 +204,52 @@ impl Hub {
     }
 
     pub(crate) fn stop_typing(&mut self, at: u32, user: &str) {
-        let Some(lively) = self.rooms[at as usize].lively.as_mut() else { return };
-        let Some(known) = lively.typists.iter().position(|it| &*it.user == user) else { return };
-        let typist = lively.typists.swap_remove(known);
-        self.say_typing(at, user, typist.conn, false);
+        let Some(lively) = self.rooms[at as usize].lively.as_mut() else {
+            return;
+        };
+        let mut on = lively.typists.iter_mut().filter(|it| it.on);
+        let Some(typist) = on.find(|it| &*it.user == user) else {
+            return;
+        };
+        typist.on = false;
+        let conn = typist.conn;
+        self.say_typing(at, user, conn, false);
     }
 
     /// Ends the typing of those who have fallen silent.
     pub(crate) fn end_typing(&mut self) {
         let now_us = self.desk.now_us;
         for at in std::mem::take(&mut self.typing) {
-            let Some(room) = self.rooms.get_mut(at as usize) else { continue };
-            let Some(lively) = room.lively.as_mut() else { continue };
-            let over = |typist: &&Typist| typist.over_us <= now_us;
-            let silent: Vec<Arc<str>> =
-                lively.typists.iter().filter(over).map(|it| it.user.clone()).collect();
+            let Some(room) = self.rooms.get_mut(at as usize) else {
+                continue;
+            };
+            let Some(lively) = room.lively.as_mut() else {
+                continue;
+            };
+            let over = |typist: &&Typist| typist.on && typist.over_us <= now_us;
+            let silent: Vec<Arc<str>> = lively
+                .typists
+                .iter()
+                .filter(over)
+                .map(|it| it.user.clone())
+                .collect();
             for user in silent {
                 self.stop_typing(at, &user);
             }
-            let left = self.rooms[at as usize].lively.as_ref();
-            if left.is_some_and(|lively| !lively.typists.is_empty()) {
+            let lively = self.rooms[at as usize].lively();
+            lively
+                .typists
+                .retain(|it| it.on || now_us < it.told_us + TYPING_EVERY_US);
+            if !lively.typists.is_empty() {
                 self.typing.push(at);
             }
         }
     }
 
     pub(crate) fn on_signal(&mut self, index: u32, user: &str, room: &str, body: &[u8]) {
-        if room == "me" {
+        let Some(at) = self.place_in(index, room) else {
             return;
-        }
-        let Some(at) = self.place_in(index, room) else { return };
+        };
         if self.config.rate_limits {
             let now_us = self.desk.now_us;
             let bucket = &mut self.desk.conn(index).bucket;
@@ -228,7 +282,11 @@ impl Hub {
 
     /// Everybody shares one frame; who has signalled gets a frame without its own signals.
     fn say_signals_of(&mut self, at: u32) {
-        let Some(lively) = self.rooms.get_mut(at as usize).and_then(|it| it.lively.as_mut()) else {
+        let Some(lively) = self
+            .rooms
+            .get_mut(at as usize)
+            .and_then(|it| it.lively.as_mut())
+        else {
             return;
         };
         let signals = std::mem::take(&mut lively.signals);
@@ -249,7 +307,11 @@ impl Hub {
             let others = signals.iter().filter(|(from, _)| *from != sender);
             let lines: Vec<&[u8]> = others.map(|(_, line)| line.as_slice()).collect();
             let frame = FrameData::text(&lines.join(&b'\n'));
-            let content = Content::Ephemeral { frame, want: 0, except: Box::default() };
+            let content = Content::Ephemeral {
+                frame,
+                want: 0,
+                except: Box::default(),
+            };
             let still = self.desk.conns.get(sender as usize);
             if still.is_some_and(|conn| conn.place_of(at).is_some()) {
                 self.desk.offer(sender, &Rc::new(Shared(content)), 0);
@@ -274,14 +336,39 @@ impl Hub {
         }
     }
 
-    /// The session was revoked: each of its connections closes with 4003.
+    /// The session was revoked: each of its connections closes with 4003, also one whose `hello`
+    /// was judged before and is welcomed after.
     pub fn end_session(&mut self, session: &str) {
+        if session.is_empty() {
+            return;
+        }
+        if self.ended.len() >= ENDED_SESSIONS_MAX {
+            self.close_authenticating();
+            self.ended.clear();
+        }
+        self.ended.insert(session.into(), self.desk.now_us);
         let of_session = |(index, conn): (usize, &crate::conn::Conn)| {
             (&*conn.session == session).then_some(index as u32)
         };
         let found: Vec<u32> = self.desk.conns.iter().filter_map(of_session).collect();
-        for index in found.into_iter().filter(|it| *it != VACANT) {
-            self.close(index, chat_proto::close::CloseCode::SESSION_REVOKED, "");
+        for index in found {
+            self.close(index, CloseCode::SESSION_REVOKED, "");
         }
+    }
+
+    fn close_authenticating(&mut self) {
+        let of_phase = |(index, conn): (usize, &crate::conn::Conn)| {
+            (conn.phase == Phase::Authenticating).then_some(index as u32)
+        };
+        let found: Vec<u32> = self.desk.conns.iter().filter_map(of_phase).collect();
+        for index in found {
+            self.close(index, CloseCode::OVERLOADED, "");
+        }
+    }
+
+    /// Forgets ended sessions that no `hello` or `auth` under way can be of.
+    pub(crate) fn forget_ended(&mut self) {
+        let now_us = self.desk.now_us;
+        self.ended.retain(|_, at_us| *at_us + HELLO_US > now_us);
     }
 }

@@ -15,7 +15,10 @@ impl Rate {
     /// `per_second` events a second on average, `burst` of them at once.
     pub const fn per_second(per_second: u64, burst: u64) -> Self {
         let interval_us = 1_000_000 / per_second;
-        Self { interval_us, tolerance_us: interval_us * burst.saturating_sub(1) }
+        Self {
+            interval_us,
+            tolerance_us: interval_us * burst.saturating_sub(1),
+        }
     }
 
     /// Takes one event from `bucket` at `now_us`, or says in how many microseconds it may be.
@@ -45,7 +48,12 @@ pub struct Keyed {
 impl Keyed {
     /// An empty table of at most `keys_max` buckets.
     pub fn new(rate: Rate, keys_max: usize) -> Self {
-        Self { rate, buckets: HashMap::new(), keys_max, swept_at_us: 0 }
+        Self {
+            rate,
+            buckets: HashMap::new(),
+            keys_max,
+            swept_at_us: 0,
+        }
     }
 
     /// As [`Rate::take`] for the bucket of `key`. A full table refuses unknown keys for a second.

@@ -77,10 +77,15 @@ pub struct Hub {
     pub(crate) by_name: HashMap<Rc<str>, u32>,
     /// Rooms with a fan-out under way, served in turn.
     pub(crate) fanning: VecDeque<u32>,
-    /// Rooms in the order in which they last became idle.
-    pub(crate) idle: VecDeque<(u32, u64)>,
-    /// Rooms with recent events, the next to give them up first.
-    pub(crate) remembered: VecDeque<u32>,
+    /// Rooms without subscribers: (room, serial, when to look at it).
+    pub(crate) idle: VecDeque<(u32, u64, u64)>,
+    /// Rooms with recent events (room, serial), the next to give them up first.
+    pub(crate) remembered: VecDeque<(u32, u64)>,
+    /// Entries of `remembered` whose room is gone.
+    pub(crate) remembered_stale: usize,
+    pub(crate) room_serial: u64,
+    /// Rooms (room, serial) of which events are missing.
+    pub(crate) holes: Vec<(u32, u64)>,
     pub(crate) recent_bytes: usize,
     pub(crate) signalling: Vec<u32>,
     pub(crate) typing: Vec<u32>,
@@ -88,7 +93,11 @@ pub struct Hub {
     pub(crate) submissions: Vec<Submission>,
     pub(crate) news: Vec<PeerNews>,
     pub(crate) gone: Vec<u32>,
-    pub(crate) waiting: VecDeque<(u64, bool, Waiting)>,
+    pub(crate) waiting: VecDeque<(u64, Waiting)>,
+    /// Connections whose `hello` is being judged.
+    pub(crate) authenticating: u32,
+    /// Sessions that ended lately, for answers that were read before that.
+    pub(crate) ended: HashMap<Box<str>, u64>,
     /// Connections with held lines that may go on, and those that wait for room in the inbox.
     pub(crate) resumable: Vec<u32>,
     pub(crate) starved: Vec<u32>,
@@ -117,6 +126,9 @@ impl Hub {
             fanning: VecDeque::new(),
             idle: VecDeque::new(),
             remembered: VecDeque::new(),
+            remembered_stale: 0,
+            room_serial: 0,
+            holes: Vec::new(),
             recent_bytes: 0,
             signalling: Vec::new(),
             typing: Vec::new(),
@@ -125,6 +137,8 @@ impl Hub {
             news: Vec::new(),
             gone: Vec::new(),
             waiting: VecDeque::new(),
+            authenticating: 0,
+            ended: HashMap::new(),
             resumable: Vec::new(),
             starved: Vec::new(),
             unpaused: Vec::new(),
@@ -167,13 +181,15 @@ impl Hub {
             conn.phase = Phase::Live;
             (conn.deadline_us, conn.ping_us, conn.cold) = (u64::MAX, u64::MAX, None);
         }
-        if self.drain.is_some() {
+        if let Some(drain) = self.drain {
+            drain.notify(&mut self.desk, index);
             self.close_draining(index);
         }
     }
 
     /// Queues a finished frame for one connection (the echo endpoint's answer).
     pub fn push_frame(&mut self, index: u32, frame: Vec<u8>) {
+        self.desk.conn(index).partial_since_us = 0;
         if !self.is_closing(index) {
             self.desk.conn(index).out.push_raw(frame);
             self.desk.mark_dirty(index);
@@ -194,7 +210,8 @@ impl Hub {
             conn.partial_since_us = 0;
         } else if conn.partial_since_us == 0 {
             conn.partial_since_us = now_us;
-            self.desk.wake_at(index, now_us + crate::bounds::PARTIAL_MESSAGE_US);
+            self.desk
+                .wake_at(index, now_us + crate::bounds::PARTIAL_MESSAGE_US);
         }
     }
 
@@ -229,13 +246,14 @@ impl Hub {
 
     /// The peer's close frame: echoed, then the socket goes (RFC 6455 section 5.5.1).
     pub fn on_close(&mut self, index: u32, code: Option<u16>) {
-        if self.is_closing(index) {
-            self.vanish(index);
-            return;
-        }
         let code = CloseCode(code.unwrap_or(CloseCode::NORMAL.0));
         self.close(index, code, "");
-        self.desk.conn(index).warned = true;
+        let conn = self.desk.conn(index);
+        conn.peer_closed = true;
+        // A close of ours that is under way is still worth its code.
+        if conn.out.is_empty() {
+            self.vanish(index);
+        }
     }
 
     /// The peer broke the protocol below messages.
@@ -261,14 +279,17 @@ impl Hub {
         match self.desk.conn(index).phase {
             Phase::Closing | Phase::Gone => return,
             Phase::Handshake => return self.vanish(index),
-            Phase::Greeting | Phase::Authenticating | Phase::Live => {}
+            Phase::Authenticating => self.authenticating -= 1,
+            Phase::Greeting | Phase::Live => {}
         }
         self.leave_everything(index);
         let now_us = self.desk.now_us;
         let conn = self.desk.conn(index);
         let bits = conn.window_bits;
-        if code == CloseCode::SLOW_CONSUMER || conn.out.bytes() > BACKLOG_SHED_BYTES {
+        if code == CloseCode::SLOW_CONSUMER {
             conn.out.drop_unsent(bits);
+        } else if conn.out.bytes() > BACKLOG_SHED_BYTES {
+            self.desk.fold(index);
         }
         self.desk.seal(index);
         let conn = self.desk.conn(index);
@@ -276,10 +297,11 @@ impl Hub {
         frame::write_close(&mut bytes, code, reason);
         conn.out.push_raw(bytes);
         conn.phase = Phase::Closing;
-        conn.warned = false;
-        conn.close_code = code.0;
         conn.deadline_us = now_us + CLOSE_US;
-        conn.cold = None;
+        // The socket is read again, for the peer's close.
+        if std::mem::replace(&mut conn.held, false) {
+            self.unpaused.push(index);
+        }
         self.desk.wake_at(index, now_us + CLOSE_US);
         self.desk.mark_dirty(index);
         self.desk.stats.slow_consumers += u64::from(code == CloseCode::SLOW_CONSUMER);
@@ -293,6 +315,9 @@ impl Hub {
         let phase = self.desk.conn(index).phase;
         if phase == Phase::Gone {
             return;
+        }
+        if phase == Phase::Authenticating {
+            self.authenticating -= 1;
         }
         if phase != Phase::Closing {
             self.leave_everything(index);
@@ -341,11 +366,13 @@ impl Hub {
 
     /// `count` of the gathered bytes were written; whether something still waits.
     pub fn wrote(&mut self, index: u32, count: usize) -> bool {
-        let Some(conn) = self.desk.conns.get_mut(index as usize) else { return false };
+        let Some(conn) = self.desk.conns.get_mut(index as usize) else {
+            return false;
+        };
         let bits = conn.window_bits;
         conn.out.wrote(count, bits);
         let left = !conn.out.is_empty();
-        if !left && conn.phase == Phase::Closing && conn.warned {
+        if !left && conn.phase == Phase::Closing && conn.peer_closed {
             self.vanish(index);
         }
         left
@@ -396,6 +423,12 @@ impl Hub {
         self.desk.stats.connections = self.desk.conns.len() as u64;
         self.desk.stats.rooms = self.rooms.len() as u64;
         self.desk.stats.recent_bytes = self.recent_bytes as u64;
+        let backlogs = self
+            .desk
+            .conns
+            .iter()
+            .map(|(_, conn)| conn.out.bytes() as u64);
+        self.desk.stats.backlog_bytes = backlogs.sum();
         &self.desk.stats
     }
 

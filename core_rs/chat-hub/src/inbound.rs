@@ -25,6 +25,14 @@ impl Hub {
         if self.is_closing(index) {
             return true;
         }
+        let conn = self.desk.conn(index);
+        conn.partial_since_us = 0;
+        if conn.held {
+            let held = &mut conn.cold().held;
+            held.push(b'\n');
+            held.extend_from_slice(message);
+            return false;
+        }
         if command::lines(message).nth(LINES_MAX).is_some() {
             self.close(index, CloseCode::POLICY_VIOLATION, "lines");
             return true;
@@ -88,12 +96,17 @@ impl Hub {
     /// Goes on with lines that were held and may run now.
     pub fn resume_held(&mut self) {
         for index in std::mem::take(&mut self.resumable) {
-            let Some(conn) = self.desk.conns.get_mut(index as usize) else { continue };
+            let Some(conn) = self.desk.conns.get_mut(index as usize) else {
+                continue;
+            };
             if !conn.held {
                 continue;
             }
             conn.held = false;
-            let held = conn.cold.as_mut().map(|cold| std::mem::take(&mut cold.held));
+            let held = conn
+                .cold
+                .as_mut()
+                .map(|cold| std::mem::take(&mut cold.held));
             conn.warm();
             if self.on_lines(index, &held.unwrap_or_default()) {
                 self.unpaused.push(index);
@@ -132,12 +145,26 @@ impl Hub {
         if conn.phase == Phase::Greeting && !bad.undecodable && bad.code == ErrorCode::UnknownOp {
             return self.refuse_greeting(index, bad.id, ErrorCode::Unauthorized);
         }
-        let grew = bad.id.is_none_or(|id| conn.last_id.is_none_or(|last| id > last));
-        let code = if grew { bad.code } else { ErrorCode::BadRequest };
+        let grew = bad
+            .id
+            .is_none_or(|id| conn.last_id.is_none_or(|last| id > last));
+        let code = if grew {
+            bad.code
+        } else {
+            ErrorCode::BadRequest
+        };
         conn.last_id = conn.last_id.max(bad.id);
         let third = bad.undecodable && conn.undecodable.add(now_us) >= UNDECODABLE_MAX;
         let field = if grew { bad.field } else { Some("id") };
-        self.err(index, &ErrLine { id: bad.id, code, field, ..PLAIN });
+        self.err(
+            index,
+            &ErrLine {
+                id: bad.id,
+                code,
+                field,
+                ..PLAIN
+            },
+        );
         if third {
             self.close(index, CloseCode::UNDECODABLE, "");
         }
@@ -154,13 +181,30 @@ impl Hub {
             if conn.last_id.is_some_and(|last| id <= last) {
                 let field = Some("id");
                 let code = ErrorCode::BadRequest;
-                return self.err(index, &ErrLine { id: Some(id), code, field, ..PLAIN });
+                return self.err(
+                    index,
+                    &ErrLine {
+                        id: Some(id),
+                        code,
+                        field,
+                        ..PLAIN
+                    },
+                );
             }
             conn.last_id = Some(id);
         }
         match (conn.phase, line.command) {
-            (Phase::Greeting, Command::Hello { token, client, rooms }) => {
-                let rooms = rooms.into_iter().map(|(room, at)| (room.into_owned(), since(at)));
+            (
+                Phase::Greeting,
+                Command::Hello {
+                    token,
+                    client,
+                    rooms,
+                },
+            ) => {
+                let rooms = rooms
+                    .into_iter()
+                    .map(|(room, at)| (room.into_owned(), since(at)));
                 let rooms = rooms.collect();
                 let client = client.map(std::borrow::Cow::into_owned);
                 self.on_hello(index, id, token.as_deref(), client, rooms);
@@ -200,19 +244,38 @@ impl Hub {
         let handle = self.desk.handle(index);
         let mut asks = Vec::with_capacity(rooms.len());
         for (room, since) in rooms {
-            let held_from = if room == "me" { 0 } else { self.hold_open(index, id, &room) };
-            asks.push(ResumeAsk { room, since, held_from });
+            let held_from = if room == "me" {
+                0
+            } else {
+                self.hold_open(index, id, &room)
+            };
+            asks.push(ResumeAsk {
+                room,
+                since,
+                held_from,
+            });
         }
         let conn = self.desk.conn(index);
         conn.phase = Phase::Authenticating;
         conn.warm();
+        self.authenticating += 1;
         let rooms = asks;
-        let hello = Auth::Hello { handle, id, ticket, credential, rooms, client, address };
+        let hello = Auth::Hello {
+            handle,
+            id,
+            ticket,
+            credential,
+            rooms,
+            client,
+            address,
+        };
         self.submit(index, Submission::Auth(hello));
     }
 
     fn on_live_command(&mut self, index: u32, id: u64, command: Command<'_>) {
-        let Some(user) = self.desk.conn(index).user.clone() else { return };
+        let Some(user) = self.desk.conn(index).user.clone() else {
+            return;
+        };
         let handle = self.desk.handle(index);
         match command {
             Command::Pong | Command::Hello { .. } => {}
@@ -222,15 +285,21 @@ impl Hub {
                 self.unsubscribe(index, &user, &room);
                 self.desk.tell(index, |out| encode::ok_empty(out, id));
             }
-            Command::Send { room, cid, body, thread } => {
+            Command::Send {
+                room,
+                cid,
+                body,
+                thread,
+            } => {
                 if !self.within_rate(index, id, &room) {
                     return;
                 }
-                let Ok(body) = std::str::from_utf8(body) else { return };
+                let Ok(body) = std::str::from_utf8(body) else {
+                    return;
+                };
                 let named = (handle, id, self.desk.now_us);
                 let send = Send::new(named, user, (&room, &cid, body), thread);
                 self.desk.stats.sends += 1;
-                self.desk.conn(index).sends_in_flight += 1;
                 self.submit(index, Submission::Send(send));
             }
             other => {
@@ -250,7 +319,11 @@ impl Hub {
         command: Command<'_>,
     ) -> Option<Submission> {
         Some(match command {
-            Command::Sub { room, since: at, want } => {
+            Command::Sub {
+                room,
+                since: at,
+                want,
+            } => {
                 let log = log_name(&room, &user);
                 if !self.may_subscribe(index, id, &log) {
                     return None;
@@ -258,26 +331,71 @@ impl Hub {
                 let held_from = self.hold_open(index, id, &log);
                 let (room, want) = (room.into_owned(), want.bits);
                 let since = at.map(since);
-                Submission::Ask(Ask::Sub { handle, id, user, room, since, want, held_from })
+                Submission::Ask(Ask::Sub {
+                    handle,
+                    id,
+                    user,
+                    room,
+                    since,
+                    want,
+                    held_from,
+                })
             }
-            Command::Hist { room, anchor, limit, epoch } => {
+            Command::Hist {
+                room,
+                anchor,
+                limit,
+                epoch,
+            } => {
                 let (room, epoch) = (room.into_owned(), epoch.map(std::borrow::Cow::into_owned));
-                Submission::Ask(Ask::Hist { handle, id, user, room, anchor, limit, epoch })
+                Submission::Ask(Ask::Hist {
+                    handle,
+                    id,
+                    user,
+                    room,
+                    anchor,
+                    limit,
+                    epoch,
+                })
             }
             Command::Read { room, n } => {
                 let room = room.into_owned();
-                Submission::Ask(Ask::Read { handle, id, user, room, n })
+                Submission::Ask(Ask::Read {
+                    handle,
+                    id,
+                    user,
+                    room,
+                    n,
+                })
             }
-            Command::Who { room, limit, cursor } => {
+            Command::Who {
+                room,
+                limit,
+                cursor,
+            } => {
                 let (count, page, next_cursor) = self.roster_page(&room, limit, cursor.as_deref());
                 let room = room.into_owned();
-                let ask = Ask::Who { handle, id, user, room, count, page, next_cursor };
+                let ask = Ask::Who {
+                    handle,
+                    id,
+                    user,
+                    room,
+                    count,
+                    page,
+                    next_cursor,
+                };
                 Submission::Ask(ask)
             }
             Command::Auth { token } => {
                 let session = self.desk.conn(index).session.clone();
                 let token = token.into_owned();
-                Submission::Auth(Auth::Renew { handle, id, token, user, session })
+                Submission::Auth(Auth::Renew {
+                    handle,
+                    id,
+                    token,
+                    user,
+                    session,
+                })
             }
             _ => return None,
         })
@@ -294,7 +412,14 @@ impl Hub {
             return true;
         }
         let code = ErrorCode::LimitExceeded;
-        self.err(index, &ErrLine { id: Some(id), code, ..PLAIN });
+        self.err(
+            index,
+            &ErrLine {
+                id: Some(id),
+                code,
+                ..PLAIN
+            },
+        );
         false
     }
 
@@ -312,10 +437,10 @@ impl Hub {
 
     /// The inbox has refused a `send` of this connection: a rate of its user or room is spent.
     pub fn on_send_limited(&mut self, send: &Send, wait_us: u64) {
-        let Some(index) = self.desk.find(send.handle) else { return };
+        let Some(index) = self.desk.find(send.handle) else {
+            return;
+        };
         self.answered(index);
-        let conn = self.desk.conn(index);
-        conn.sends_in_flight = conn.sends_in_flight.saturating_sub(1);
         self.rate_limited(index, send.id, send.room(), wait_us);
     }
 
@@ -376,5 +501,9 @@ fn since(at: Position<'_>) -> Since {
 
 /// The log that a user means by `room`.
 pub(crate) fn log_name(room: &str, user: &str) -> String {
-    if room == "me" { format!("me:{user}") } else { room.to_owned() }
+    if room == "me" {
+        format!("me:{user}")
+    } else {
+        room.to_owned()
+    }
 }

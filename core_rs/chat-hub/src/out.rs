@@ -5,8 +5,11 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use chat_proto::deflate::Deflater;
+use chat_proto::encode;
 use chat_proto::frame::{self, FRAME_HEADER_MAX, Opcode};
 use chat_proto::limits::{LINES_MAX, RUN_BYTES_MAX};
+
+use hashbrown::HashMap;
 
 use crate::bounds::WRITE_PIECES_MAX;
 use crate::run::{Content, Shared, compressed};
@@ -51,6 +54,17 @@ impl Piece {
         match self {
             Self::Shared(shared) => shared.frame().wire(window_bits),
             Self::Own(own) => &own.buffer[own.start..],
+        }
+    }
+
+    /// (room, first, last) of a run.
+    fn run(&self) -> Option<(&Rc<str>, u64, u64)> {
+        match self {
+            Self::Shared(shared) => match &shared.0 {
+                Content::Run { room, run, .. } => Some((room, run.first, run.last())),
+                Content::Ephemeral { .. } | Content::Control(_) => None,
+            },
+            Self::Own(_) => None,
         }
     }
 }
@@ -106,22 +120,40 @@ impl Out {
             let before = own.buffer.len();
             own.buffer.push(b'\n');
             write(&mut own.buffer);
-            own.lines += 1;
-            self.bytes += own.buffer.len() - before;
-            return;
+            if own.buffer.len() <= FRAME_HEADER_MAX + RUN_BYTES_MAX {
+                own.lines += 1;
+                self.bytes += own.buffer.len() - before;
+                return;
+            }
+            let line = own.buffer.split_off(before);
+            return self.push_own(|buffer| buffer.extend_from_slice(&line[1..]));
         }
+        self.push_own(write);
+    }
+
+    fn push_own(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut buffer = Vec::with_capacity(128);
         buffer.resize(FRAME_HEADER_MAX, 0);
         write(&mut buffer);
         self.bytes += buffer.len();
         self.unsealed += 1;
-        self.push(Piece::Own(Box::new(Own { buffer, start: 0, lines: 1, sealed: false })));
+        self.push(Piece::Own(Box::new(Own {
+            buffer,
+            start: 0,
+            lines: 1,
+            sealed: false,
+        })));
     }
 
     /// Appends finished bytes: a control frame, or an answer that must stand alone.
     pub(crate) fn push_raw(&mut self, buffer: Vec<u8>) {
         self.bytes += buffer.len();
-        self.push(Piece::Own(Box::new(Own { buffer, start: 0, lines: 0, sealed: true })));
+        self.push(Piece::Own(Box::new(Own {
+            buffer,
+            start: 0,
+            lines: 0,
+            sealed: true,
+        })));
     }
 
     /// Writes the headers of the frames that lines were added to; call before every write.
@@ -165,31 +197,49 @@ impl Out {
         self.rest = VecDeque::new();
     }
 
-    /// Removes every run that has not begun and tells (room, first, last) of each, in order.
-    pub(crate) fn fold(&mut self, window_bits: u8) -> Vec<(Rc<str>, u64, u64)> {
-        let mut folded = Vec::new();
-        let begun = self.written > 0;
+    /// Replaces every run that has not begun by `gap`, one for all that follow each other in a
+    /// room, where the last of them stood: what was told before and after keeps its sense. How
+    /// many gaps.
+    pub(crate) fn fold(&mut self, window_bits: u8) -> u64 {
+        let begun = usize::from(self.written > 0);
         let mut pieces: VecDeque<Piece> = self.front.take().into_iter().collect();
         pieces.append(&mut self.rest);
-        for (at, piece) in pieces.into_iter().enumerate() {
-            if let Piece::Shared(shared) = &piece
-                && let Content::Run { room, run, .. } = &shared.0
-                && !(at == 0 && begun)
+        let mut gaps: HashMap<usize, (u64, u64)> = HashMap::new();
+        let mut before: HashMap<Rc<str>, usize> = HashMap::new();
+        for (at, piece) in pieces.iter().enumerate().skip(begun) {
+            let Some((room, mut first, last)) = piece.run() else {
+                continue;
+            };
+            if let Some(known) = before.insert(room.clone(), at)
+                && let Some(&(from, to)) = gaps.get(&known)
+                && to + 1 == first
             {
-                self.bytes -= piece.wire(window_bits).len();
-                folded.push((room.clone(), run.first, run.last()));
-            } else {
-                self.push(piece);
+                gaps.remove(&known);
+                first = from;
             }
+            gaps.insert(at, (first, last));
         }
-        folded
+        for (at, piece) in pieces.into_iter().enumerate() {
+            let Some((room, ..)) = piece.run().filter(|_| at >= begun) else {
+                self.push(piece);
+                continue;
+            };
+            if let Some((first, last)) = gaps.get(&at) {
+                let room = if room.contains(':') { "me" } else { &**room };
+                self.push_line(|out| encode::gap(out, room, *first, *last));
+            }
+            self.bytes -= piece.wire(window_bits).len();
+        }
+        gaps.len() as u64
     }
 
     /// Drops everything that has not begun; a frame that has begun goes out whole.
     pub(crate) fn drop_unsent(&mut self, window_bits: u8) {
         let begun = self.written > 0;
         let front = self.front.take().filter(|_| begun);
-        self.bytes = front.as_ref().map_or(0, |piece| piece.wire(window_bits).len());
+        self.bytes = front
+            .as_ref()
+            .map_or(0, |piece| piece.wire(window_bits).len());
         if !begun {
             self.written = 0;
         }

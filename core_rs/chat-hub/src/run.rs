@@ -22,7 +22,11 @@ impl FrameData {
         frame::write_header(&mut bytes, Opcode::Text, false, payload.len());
         let payload_at = bytes.len();
         bytes.extend_from_slice(payload);
-        Self { bytes, payload_at, deflated: OnceLock::new() }
+        Self {
+            bytes,
+            payload_at,
+            deflated: OnceLock::new(),
+        }
     }
 
     /// The payload, without frame header.
@@ -32,14 +36,19 @@ impl FrameData {
 
     /// The frame as it goes out: plain for 0 window bits, else compressed for a window of 9..=15.
     pub fn wire(&self, window_bits: u8) -> &[u8] {
-        let cell = window_bits.checked_sub(9).and_then(|at| self.deflated.get()?[at as usize].get());
+        let cell = window_bits
+            .checked_sub(9)
+            .and_then(|at| self.deflated.get()?[at as usize].get());
         cell.map_or(&self.bytes, Vec::as_slice)
     }
 
     /// Makes the compressed form for `deflater`'s window, once for all who share the frame.
     pub fn compress(&self, window_bits: u8, deflater: &mut Deflater) {
         let cells = self.deflated.get_or_init(Box::default);
-        let Some(cell) = window_bits.checked_sub(9).and_then(|at| cells.get(at as usize)) else {
+        let Some(cell) = window_bits
+            .checked_sub(9)
+            .and_then(|at| cells.get(at as usize))
+        else {
             return;
         };
         cell.get_or_init(|| compressed(self.payload(), deflater));
@@ -123,13 +132,17 @@ impl RunData {
     }
 
     fn line(&self, index: usize) -> &[u8] {
-        let start = index.checked_sub(1).map_or(0, |before| self.line_ends[before] as usize + 1);
+        let start = index
+            .checked_sub(1)
+            .map_or(0, |before| self.line_ends[before] as usize + 1);
         &self.frame.payload()[start..self.line_ends[index] as usize]
     }
 
     /// How many of the lines after `seq` are messages.
     pub fn messages_after(&self, seq: u64) -> u64 {
-        self.lines_after(seq).filter(|line| line.starts_with(b"{\"t\":\"msg\"")).count() as u64
+        self.lines_after(seq)
+            .filter(|line| line.starts_with(b"{\"t\":\"msg\""))
+            .count() as u64
     }
 
     /// How many bytes of payload.
@@ -142,9 +155,17 @@ impl RunData {
 #[derive(Debug)]
 pub(crate) enum Content {
     /// A run of events: folds into `gap`.
-    Run { room: Rc<str>, run: Arc<RunData>, committed_us: u64 },
+    Run {
+        room: Rc<str>,
+        run: Arc<RunData>,
+        committed_us: u64,
+    },
     /// Ephemeral lines: shed first. `except` are connections that get their own selection.
-    Ephemeral { frame: FrameData, want: u8, except: Box<[u32]> },
+    Ephemeral {
+        frame: FrameData,
+        want: u8,
+        except: Box<[u32]>,
+    },
     /// A JSON ping or another line for everybody: never shed.
     Control(FrameData),
 }
@@ -178,10 +199,18 @@ mod tests {
 
     #[test]
     fn lines_keep_their_seq_over_frames() {
-        let lines: Vec<Vec<u8>> = (0..300).map(|at| format!("{{\"at\":{at}}}").into()).collect();
+        let lines: Vec<Vec<u8>> = (0..300)
+            .map(|at| format!("{{\"at\":{at}}}").into())
+            .collect();
         let runs = RunData::frames(10, lines.iter().map(Vec::as_slice));
-        assert_eq!(runs.iter().map(RunData::len).collect::<Vec<_>>(), [128, 128, 44]);
-        assert_eq!((runs[0].first, runs[2].first, runs[2].last()), (10, 266, 309));
+        assert_eq!(
+            runs.iter().map(RunData::len).collect::<Vec<_>>(),
+            [128, 128, 44]
+        );
+        assert_eq!(
+            (runs[0].first, runs[2].first, runs[2].last()),
+            (10, 266, 309)
+        );
         let after: Vec<&[u8]> = runs[2].lines_after(307).collect();
         assert_eq!(after, [&b"{\"at\":298}"[..], &b"{\"at\":299}"[..]]);
         assert!(!runs[0].is_empty());
@@ -197,8 +226,15 @@ mod tests {
 
     #[test]
     fn messages_are_counted_apart_from_other_events() {
-        let lines = [&b"{\"t\":\"msg\",\"n\":1}"[..], b"{\"t\":\"member\"}", b"{\"t\":\"msg\"}"];
+        let lines = [
+            &b"{\"t\":\"msg\",\"n\":1}"[..],
+            b"{\"t\":\"member\"}",
+            b"{\"t\":\"msg\"}",
+        ];
         let runs = RunData::frames(5, lines);
-        assert_eq!((runs[0].messages_after(4), runs[0].messages_after(5)), (2, 1));
+        assert_eq!(
+            (runs[0].messages_after(4), runs[0].messages_after(5)),
+            (2, 1)
+        );
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 /// Counters since the start and, at the end, gauges of now.
 #[derive(Clone, Debug, Default)]
-#[allow(missing_docs, reason = "each is one metric of docs/reference/metrics.md")]
+#[allow(
+    missing_docs,
+    reason = "each is one metric of docs/reference/metrics.md"
+)]
 pub struct Stats {
     pub opened: u64,
     pub handshakes: u64,
@@ -26,6 +29,8 @@ pub struct Stats {
     pub connections: u64,
     pub rooms: u64,
     pub recent_bytes: u64,
+    /// Bytes that wait to be written, all connections together.
+    pub backlog_bytes: u64,
 }
 
 impl Stats {
@@ -71,5 +76,6 @@ numbers!(
     panics,
     connections,
     rooms,
-    recent_bytes
+    recent_bytes,
+    backlog_bytes
 );

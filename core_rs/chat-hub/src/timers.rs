@@ -22,7 +22,9 @@ impl Hub {
         self.say_presence();
         self.end_typing();
         self.forget_idle();
+        self.forget_ended();
         self.retry_waiting(true);
+        self.repair_again();
         self.continue_drain();
         self.evict_largest();
     }
@@ -73,7 +75,8 @@ impl Hub {
         } else if !conn.warned && conn.expires_us <= now_us + AUTH_EXPIRING_US {
             conn.warned = true;
             let in_ms = (conn.expires_us - now_us) / 1000;
-            self.desk.tell(index, |out| encode::auth_expiring(out, in_ms));
+            self.desk
+                .tell(index, |out| encode::auth_expiring(out, in_ms));
         }
     }
 
@@ -84,16 +87,24 @@ impl Hub {
         let (now_us, ping_us) = (self.desk.now_us, self.config.ping_ms * 1000);
         let conn = self.desk.conn(index);
         if conn.partial_since_us != 0 && now_us >= conn.partial_since_us + PARTIAL_MESSAGE_US {
-            return self.close(index, CloseCode::POLICY_VIOLATION, "message not whole in time");
+            return self.close(
+                index,
+                CloseCode::POLICY_VIOLATION,
+                "message not whole in time",
+            );
         }
         // A socket that is not read cannot be heard: it counts as alive.
         if conn.held {
             conn.heard_us = now_us;
         }
+        // Before `welcome` nobody is pinged; the time for `hello` bounds that silence.
+        if conn.phase != Phase::Live {
+            return;
+        }
         if now_us >= conn.heard_us + ping_us * 3 / 2 {
             return self.close(index, CloseCode::PING_TIMEOUT, "");
         }
-        if conn.phase == Phase::Live && now_us >= conn.ping_us {
+        if now_us >= conn.ping_us {
             conn.ping_us = now_us + ping_us;
             let ping = self.ping.clone();
             self.desk.offer(index, &ping, 0);
@@ -129,10 +140,12 @@ fn next_deadline_us(conn: &Conn, ping_us: u64) -> u64 {
     if matches!(conn.phase, Phase::Handshake | Phase::Closing | Phase::Gone) {
         return next_us;
     }
-    next_us = next_us.min(conn.heard_us + ping_us * 3 / 2);
     if conn.phase == Phase::Live {
+        next_us = next_us.min(conn.heard_us + ping_us * 3 / 2);
         let expiry_us = if conn.warned { 0 } else { AUTH_EXPIRING_US };
-        next_us = next_us.min(conn.ping_us).min(conn.expires_us.saturating_sub(expiry_us));
+        next_us = next_us
+            .min(conn.ping_us)
+            .min(conn.expires_us.saturating_sub(expiry_us));
     }
     if conn.partial_since_us != 0 {
         next_us = next_us.min(conn.partial_since_us + PARTIAL_MESSAGE_US);

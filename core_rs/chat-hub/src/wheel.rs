@@ -20,7 +20,10 @@ pub struct Wheel {
 impl Wheel {
     /// A wheel that starts at `now_us`.
     pub fn new(now_us: u64) -> Self {
-        Self { slots: vec![Vec::new(); SLOTS], tick: now_us / TICK_US }
+        Self {
+            slots: vec![Vec::new(); SLOTS],
+            tick: now_us / TICK_US,
+        }
     }
 
     /// Fires `entry` at the first tick not before `at_us`; a far deadline fires early, once a turn.

@@ -1,0 +1,13 @@
+//! The hub as a whole, in a simulated world: no sleep, no socket, every race made on purpose.
+
+mod drain;
+mod ephemeral;
+mod fanout;
+mod greeting;
+mod inbound;
+mod model;
+mod slow;
+mod socket;
+mod subscribing;
+mod timers;
+mod world;
