@@ -1,6 +1,6 @@
 """The metrics of a node in Prometheus text: counted here for Python, read from the core for it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -18,6 +18,7 @@ from chatrooms.ports.log import Commit
 PREFIX: Final = "chat"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES: Final[Mapping[str, str]] = {
+    "backlog_bytes": "Bytes that wait to be written to clients.",
     "connections": "Connections open now.",
     "recent_bytes": "Bytes of recent events kept for fast resume.",
     "rooms": "Rooms held in memory.",
@@ -126,10 +127,6 @@ class Metrics:
         """Adds the pump's numbers to every scrape."""
         self._registry.register(_LaneCollector(tuple(lanes)))
 
-    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Adds one gauge that is read at every scrape."""
-        self._registry.register(_GaugeCollector(name, text, value))
-
     def render(self) -> bytes:
         """The whole registry as Prometheus text (CONTENT_TYPE)."""
         return generate_latest(self._registry)
@@ -187,16 +184,6 @@ class _LaneCollector(Collector):
             timeouts.add_metric([lane.name], lane.timeouts)
             failures.add_metric([lane.name], lane.failures)
         return (items, timeouts, failures)
-
-
-class _GaugeCollector(Collector):
-    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
-        self._name = name
-        self._text = text
-        self._value = value
-
-    def collect(self) -> Iterable[Metric]:
-        yield GaugeMetricFamily(f"{PREFIX}_{self._name}", self._text, value=self._value())
 
 
 def _cumulative(bounds: list[float], counts: list[int]) -> list[tuple[str, float]]:

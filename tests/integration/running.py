@@ -117,7 +117,12 @@ class RunningNode:
 
     def end(self) -> None:
         """Leaves no process behind, however the test went."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
