@@ -6,6 +6,8 @@ Times: `_ms` since 1970 UTC, `_us` on the core's monotonic clock. A connection i
 from collections.abc import Sequence
 from typing import TypeAlias
 
+__all__ = ["Core", "CoreError", "judge_body", "members"]
+
 _Since: TypeAlias = tuple[str, int]  # (epoch, seq)
 _Lines: TypeAlias = list[str]
 
@@ -15,7 +17,7 @@ class CoreError(Exception):
 class Core:
     """All sockets of a node: listener, shards, hubs. Threads inside never touch the interpreter."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         *,
         host: str,
@@ -58,7 +60,7 @@ class Core:
         """(room, user, cid, body, thread, (connection, id, received_us)) in order of receipt."""
 
     def take_asks(self, items_max: int) -> list[tuple[object, ...]]:
-        """What needs reads, each headed by its kind:
+        """What needs reads, each headed by its kind.
 
         ("sub", conn, id, user, room, since | None, want bits, held_from)
         ("hist", conn, id, user, room, anchor kind, anchor seq, limit, epoch | None)
@@ -71,7 +73,9 @@ class Core:
         """
 
     def take_auths(self, items_max: int) -> list[tuple[object, ...]]:
-        """("hello", conn, id, "token" | "ticket", credential,
+        """What concerns identity, each headed by its kind.
+
+        ("hello", conn, id, "token" | "ticket", credential,
             [(room, epoch, seq, held_from)], client | None, address)
         ("auth", conn, id, token, user, session)
         """
@@ -82,7 +86,9 @@ class Core:
         acks: Sequence[tuple[int, int, int, int, int, int, bool]],
         refusals: Sequence[tuple[int, int, str | None, str, str | None, str | None, int | None]],
     ) -> None:
-        """runs: (log, first seq, lines, [(seq, action, role, users)]), in commit order; a log is a
+        """Hands a commit over: replies first, then events.
+
+        runs: (log, first seq, lines, [(seq, action, role, users)]), in commit order; a log is a
         room id or "me:<user>". acks: (conn, id, received_us, seq, n, ts_ms, dup).
         refusals: (conn, id, room, code, message, field, retry_after_ms).
         Blocks, without the GIL, while a shard's mailbox is full.
@@ -132,7 +138,12 @@ class Core:
         """(conn, id, fields): `{"t":"ok","id":id,fields}`."""
 
     def authorize(
-        self, connection: int, id: int, session: str, expires_ms: int, now_ms: int  # noqa: A002
+        self,
+        connection: int,
+        id: int,
+        session: str,
+        expires_ms: int,
+        now_ms: int,  # noqa: A002
     ) -> None:
         """Answers `auth` with `ok{expires_at}`; the connection is of that session from now on."""
 
@@ -143,7 +154,7 @@ class Core:
         """4003 to every connection of the session."""
 
     def drain(self, window_ms: int) -> None:
-        """Starts leaving: no accepts, `notice` at random times spread over the window, then 4110."""
+        """Starts leaving: accepts nobody, says `notice`, then 4110; all are asked back within it."""
 
     def stop(self) -> None:
         """Closes what is left and joins the threads; idempotent."""
@@ -156,7 +167,7 @@ class Core:
         """Connections closed, by close code (0: none was sent)."""
 
     def histograms(self) -> dict[str, tuple[list[float], list[int], float]]:
-        """name -> (upper bounds in seconds, counts with one more for +Inf, sum in seconds)."""
+        """By name: (upper bounds in seconds, counts with one more for +Inf, sum in seconds)."""
 
 def members(document: bytes) -> dict[str, bytes]:
     """Top-level members of a strict JSON object, their exact value bytes. CoreError otherwise."""

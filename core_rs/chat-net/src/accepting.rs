@@ -148,16 +148,18 @@ fn refuse(fd: &OwnedFd, denied: Denied) {
         Denied::Full => ("503 Service Unavailable", 5),
         Denied::Busy(seconds) => ("429 Too Many Requests", seconds),
     };
-    let answer = format!(
-        "HTTP/1.1 {status}\r\nRetry-After: {after}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    );
-    let _ = rustix::net::send(fd, answer.as_bytes(), rustix::net::SendFlags::NOSIGNAL);
+    let answer = plain_answer(status, after);
+    let _ = rustix::net::send(fd, &answer, rustix::net::SendFlags::NOSIGNAL);
 }
 
 /// The answer to a handshake whose address is over its rate, behind a proxy.
 pub(crate) fn too_many(seconds: u64) -> Vec<u8> {
+    plain_answer("429 Too Many Requests", seconds)
+}
+
+fn plain_answer(status: &str, retry_after_seconds: u64) -> Vec<u8> {
     format!(
-        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\
+        "HTTP/1.1 {status}\r\nRetry-After: {retry_after_seconds}\r\nContent-Length: 0\r\n\
          Connection: close\r\n\r\n"
     )
     .into_bytes()

@@ -59,12 +59,11 @@ pub(crate) fn accept(listener: &OwnedFd) -> Accepted {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (fd, from) = match net::acceptfrom_with(listener.as_fd(), flags) {
         Ok((fd, Some(from))) => (fd, from),
-        Ok((_, None)) => return Accepted::Failed,
         Err(Errno::AGAIN) => return Accepted::Nothing,
         Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
             return Accepted::Exhausted;
         }
-        Err(_) => return Accepted::Failed,
+        Ok((_, None)) | Err(_) => return Accepted::Failed,
     };
     let Ok(from) = SocketAddr::try_from(from) else {
         return Accepted::Failed;

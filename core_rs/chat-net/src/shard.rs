@@ -213,8 +213,12 @@ impl Shard {
                 refusals,
                 committed_us,
             } => {
-                acks.iter().for_each(|ack| hub.ack(ack));
-                refusals.iter().for_each(|refusal| hub.refuse(refusal));
+                for ack in &acks {
+                    hub.ack(ack);
+                }
+                for refusal in &refusals {
+                    hub.refuse(refusal);
+                }
                 runs.iter().for_each(|run| hub.deliver(run, committed_us));
                 hub.retry_waiting(false);
             }
@@ -294,13 +298,13 @@ impl Shard {
         self.hub.take_gone(&mut gone);
         for index in gone.drain(..) {
             if let Some(socket) = self.sockets.get_mut(index as usize).and_then(Option::take) {
-                self.bury(socket);
+                self.bury(&socket);
             }
         }
         self.indexes = gone;
     }
 
-    fn bury(&mut self, socket: Socket) {
+    fn bury(&mut self, socket: &Socket) {
         self.poller.remove(socket.fd.as_fd());
         let admission = &self.common.admission;
         if socket.unfinished {

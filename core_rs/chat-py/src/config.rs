@@ -15,6 +15,7 @@ use crate::errors::bad_value;
 /// The arguments of `Core(...)`, named and documented in chatrooms/_core.pyi.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Arguments {
     host: String,
     port: u16,

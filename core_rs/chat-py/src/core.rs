@@ -120,6 +120,10 @@ impl Core {
         convert::auths(py, &self.node()?.take_auths(items_max))
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "PyO3 extracts arguments by value"
+    )]
     fn deliver(
         &self,
         py: Python<'_>,

@@ -12,7 +12,7 @@ use crate::errors::refused;
 pub(crate) fn members<'py>(py: Python<'py>, document: &[u8]) -> PyResult<Bound<'py, PyDict>> {
     let object = json::object(document).map_err(|_| refused(ErrorCode::BadRequest, None))?;
     let members = PyDict::new(py);
-    for member in object.iter() {
+    for member in &object {
         members.set_item(&*member.key, PyBytes::new(py, member.value))?;
     }
     Ok(members)

@@ -105,7 +105,7 @@ class Rig:
         expires_ms: int,
     ) -> None:
         """Records."""
-        self.answers.append(("authorize", connection, id, expires_ms))
+        self.answers.append(("authorize", connection, id, session, expires_ms))
 
     def marked(self, moves: Any) -> None:
         """Records."""
