@@ -10,7 +10,7 @@ import websockets
 from tests.docs.protocol import Judge, Line
 
 _SILENT = frozenset({"typing", "signal", "pong"})
-_WAIT_SECONDS = 15.0
+_WAIT_SECONDS = 60.0
 
 
 class Talker:
