@@ -41,7 +41,7 @@ class Pair:
     def _join(self, url: str, token: str) -> ClientConnection:
         protocol = Subprotocol("chat.v1")
         socket = self._stack.enter_context(
-            connect(url, subprotocols=[protocol], compression=None, proxy=None, ping_interval=None)
+            connect(url, subprotocols=[protocol], compression=None, proxy=None, ping_interval=0.4)
         )
         socket.send(json.dumps({"t": "hello", "id": 1, "token": token}))
         socket.send(json.dumps({"t": "sub", "id": 2, "room": self.room}))
@@ -49,9 +49,7 @@ class Pair:
         return socket
 
     @staticmethod
-    def _find(
-        socket: ClientConnection, wanted: Callable[[dict[str, Any]], bool]
-    ) -> dict[str, Any]:
+    def _find(socket: ClientConnection, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         while True:
             for text in str(socket.recv(ANSWER_SECONDS)).split("\n"):
                 line: dict[str, Any] = json.loads(text)
@@ -85,10 +83,10 @@ class Scene:
         [self.token] = node.tokens("attacker")
         self.room = new_room(node, "Attacked", [self.token])
         self.pair.exchange()
-        self._process = psutil.Process(node.pid)
-        self._threads = self._process.num_threads()
-        self._descriptors = self._process.num_fds()
-        self._bytes = self._process.memory_info().rss
+        self.process = psutil.Process(node.pid)
+        self._threads = self.process.num_threads()
+        self._descriptors = self.process.num_fds()
+        self._bytes = self.process.memory_info().rss
 
     @property
     def port(self) -> int:
@@ -119,13 +117,13 @@ class Scene:
 
     def _sockets(self) -> list[Any]:
         """Connections of the process on the sockets port, its listener apart."""
-        found = self._process.net_connections("tcp")
+        found = self.process.net_connections("tcp")
         return [it for it in found if it.laddr.port == self.port and it.status != "LISTEN"]
 
     def assert_unharmed(self) -> None:
         """The same process, the pair talking, nothing left behind, nothing in the log."""
         self.pair.exchange()
-        process = self._process
+        process = self.process
         assert process.is_running()
         wait_until(lambda: len(self._sockets()) == 2, self._sockets)
         # Pools open a file or start a thread when they first need it, and keep it.

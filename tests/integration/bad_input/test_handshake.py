@@ -172,9 +172,10 @@ def test_extensions_are_declined_without_deflate(scene: Scene) -> None:
     offers = ", ".join(["permessage-deflate; client_max_window_bits=7; server_x=1"] * 120)
     for value in (offers, "permessage-deflate", ", ".join(["x"] * 1_000), ";;;=,,"):
         with scene.raw() as raw:
-            assert "sec-websocket-extensions" not in raw.upgrade(
-                {"Sec-WebSocket-Extensions": value}
-            ).headers
+            assert (
+                "sec-websocket-extensions"
+                not in raw.upgrade({"Sec-WebSocket-Extensions": value}).headers
+            )
 
 
 def test_handshake_in_pieces_and_frames_behind_it_are_taken(scene: Scene) -> None:

@@ -41,7 +41,7 @@ class Frame(NamedTuple):
     wire: bytes
 
 
-class Ended(ConnectionError):
+class EndedError(ConnectionError):
     """The stream has ended, or was reset, where more was expected."""
 
 
@@ -117,12 +117,13 @@ class Raw:
         """No more bytes from here; the other direction stays open."""
         self._socket.shutdown(socket.SHUT_WR)
 
-    def send(self, data: bytes) -> None:
-        """Sends bytes; a peer that has gone meanwhile is no error here."""
+    def send(self, data: bytes) -> bool:
+        """Sends bytes; `False` if the server does not take any more."""
         try:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
-            return
+            return False
+        return True
 
     def answer(self) -> Answer:
         """The HTTP answer, whole."""
@@ -216,7 +217,7 @@ class Raw:
         try:
             while self._more():
                 pass
-        except Ended:
+        except EndedError:
             return
 
     def take(self, count: int) -> bytes:
@@ -239,8 +240,8 @@ class Raw:
         try:
             data = self._socket.recv(1 << 18)
         except ConnectionResetError as error:
-            raise Ended from error
+            raise EndedError from error
         if not data:
-            raise Ended
+            raise EndedError
         self._read += data
         return len(data)
