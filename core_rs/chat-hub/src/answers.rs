@@ -155,7 +155,7 @@ impl Hub {
     fn do_answer(&mut self, answer: Waiting) {
         match answer {
             Waiting::Attach(attach) => self.do_attach(&attach),
-            Waiting::Welcome(welcome) => self.do_welcome(*welcome),
+            Waiting::Welcome(welcome) => self.do_welcome(&welcome),
         }
     }
 
@@ -394,7 +394,7 @@ impl Hub {
         Replay::Whole(frames)
     }
 
-    fn do_welcome(&mut self, answer: Welcome) {
+    fn do_welcome(&mut self, answer: &Welcome) {
         let Some(index) = self.desk.find(answer.handle) else {
             return;
         };
@@ -405,7 +405,7 @@ impl Hub {
         if self.ended.contains_key(&answer.session) {
             return self.close(index, CloseCode::SESSION_REVOKED, "");
         }
-        self.become_live(index, &answer);
+        self.become_live(index, answer);
         let me = self.room_of(&log_name("me", &answer.user));
         let me_last = self.settle(me, answer.me.head);
         let mut spent = 0;
@@ -424,7 +424,7 @@ impl Hub {
                 .get(resume.room.as_str())
                 .is_some_and(|at| self.rooms[*at as usize].was_put_out(&answer.user, resume.head));
             if resume.role.is_none() || full || put_out {
-                rows.push(self.denied(resume));
+                rows.push(Self::denied(resume));
                 continue;
             }
             let at = self.room_of(&resume.room);
@@ -433,7 +433,7 @@ impl Hub {
         }
         self.let_go(index, answer.id);
         self.join(index, me, 0);
-        self.say_welcome(index, &answer, me_last, &rows);
+        self.say_welcome(index, answer, me_last, &rows);
         for (room, fate, replay, last) in after {
             self.say_missed(index, &room, &fate, replay, last);
         }
@@ -458,7 +458,7 @@ impl Hub {
         }
     }
 
-    fn denied<'a>(&self, resume: &'a Resume) -> Row<'a> {
+    fn denied(resume: &Resume) -> Row<'_> {
         Row {
             room: &resume.room,
             status: "denied",
@@ -484,10 +484,9 @@ impl Hub {
             Fate::Fresh | Fate::OtherEpoch => None,
         };
         let status = match (&fate, &replay) {
-            (_, Some(Replay::Whole(_))) => "ok",
+            (_, Some(Replay::Whole(_))) | (Fate::Fresh, _) => "ok",
             (Fate::Resume(_), _) => "gap",
             (Fate::OtherEpoch, _) => "epoch",
-            (Fate::Fresh, _) => "ok",
         };
         self.join(index, at, 0);
         let n = resume.n + messages_after(&self.rooms[at as usize], resume.head);

@@ -41,13 +41,10 @@ pub(crate) struct Tally {
 impl Tally {
     /// One more; how many in this window. The milliseconds may wrap, their difference does not.
     pub(crate) fn add(&mut self, now_us: u64) -> u16 {
-        let now_ms = (now_us / 1000) as u32;
-        let since_ms = now_ms.wrapping_sub(self.from_ms);
+        let at_ms = (now_us / 1000) as u32;
+        let since_ms = at_ms.wrapping_sub(self.from_ms);
         if self.count == 0 || u64::from(since_ms) > POLICE_WINDOW_US / 1000 {
-            *self = Self {
-                from_ms: now_ms,
-                count: 0,
-            };
+            (self.from_ms, self.count) = (at_ms, 0);
         }
         self.count = self.count.saturating_add(1);
         self.count
@@ -85,6 +82,10 @@ impl Cold {
 
 /// One socket.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is true or false by itself in any phase"
+)]
 pub(crate) struct Conn {
     pub(crate) generation: u32,
     pub(crate) phase: Phase,
@@ -172,5 +173,30 @@ impl Conn {
 
     pub(crate) fn place_of(&self, room: u32) -> Option<Place> {
         self.places.iter().copied().find(|place| place.room == room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a million idle connections cost a million times.
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Conn>() <= 320, "{}", size_of::<Conn>());
+        assert!(size_of::<Place>() == 8 && size_of::<Option<Box<Cold>>>() == 8);
+    }
+
+    /// A window is counted from its first event, also across the wrap of the milliseconds.
+    #[test]
+    fn a_tally_begins_anew_after_its_window() {
+        for start_us in [7, (1 << 32) * 1_000 - 5_000_000] {
+            let mut tally = Tally::default();
+            assert_eq!(
+                (tally.add(start_us), tally.add(start_us + POLICE_WINDOW_US)),
+                (1, 2)
+            );
+            assert_eq!(tally.add(start_us + POLICE_WINDOW_US + 1_000), 1);
+        }
     }
 }

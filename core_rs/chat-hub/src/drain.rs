@@ -18,7 +18,7 @@ pub(crate) struct Drain {
 impl Drain {
     pub(crate) fn notify(self, desk: &mut Desk, index: u32) {
         desk.tell(index, |out| {
-            encode::notice_drain(out, self.retry_after_ms(index))
+            encode::notice_drain(out, self.retry_after_ms(index));
         });
     }
 

@@ -310,6 +310,31 @@ impl Hub {
         }
     }
 
+    /// Holds the room open, then asks who may be in it, unless there are too many already.
+    fn ask_sub(
+        &mut self,
+        index: u32,
+        (handle, id): (u64, u64),
+        user: Arc<str>,
+        (room, since, want): (String, Option<Since>, u8),
+    ) -> Option<Submission> {
+        let log = log_name(&room, &user);
+        if !self.may_subscribe(index, id, &log) {
+            return None;
+        }
+        let held_from = self.hold_open(index, id, &log);
+        let ask = Ask::Sub {
+            handle,
+            id,
+            user,
+            room,
+            since,
+            want,
+            held_from,
+        };
+        Some(Submission::Ask(ask))
+    }
+
     /// The ops that need a read.
     fn ask(
         &mut self,
@@ -324,22 +349,8 @@ impl Hub {
                 since: at,
                 want,
             } => {
-                let log = log_name(&room, &user);
-                if !self.may_subscribe(index, id, &log) {
-                    return None;
-                }
-                let held_from = self.hold_open(index, id, &log);
-                let (room, want) = (room.into_owned(), want.bits);
-                let since = at.map(since);
-                Submission::Ask(Ask::Sub {
-                    handle,
-                    id,
-                    user,
-                    room,
-                    since,
-                    want,
-                    held_from,
-                })
+                let what = (room.into_owned(), at.map(since), want.bits);
+                return self.ask_sub(index, (handle, id), user, what);
             }
             Command::Hist {
                 room,

@@ -248,3 +248,187 @@ impl Out {
         self.unsealed = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::run::{FrameData, RunData};
+
+    fn run(room: &str, first: u64, count: usize, bytes: usize) -> Rc<Shared> {
+        let line = vec![b'x'; bytes];
+        let lines = std::iter::repeat_n(line.as_slice(), count);
+        let run = Arc::new(RunData::frames(first, lines).remove(0));
+        Rc::new(Shared(Content::Run {
+            room: room.into(),
+            run,
+            committed_us: 0,
+        }))
+    }
+
+    fn offer(out: &mut Out, shared: Rc<Shared>, bits: u8, deflater: &mut Deflater) {
+        if bits != 0 {
+            shared.frame().compress(bits, deflater);
+        }
+        out.push_shared(shared, bits);
+    }
+
+    /// Everything that waits, as the peer would get it.
+    fn wire(out: &Out, bits: u8) -> Vec<u8> {
+        let pieces = out.front.iter().chain(&out.rest);
+        let all: Vec<u8> = pieces.flat_map(|piece| piece.wire(bits).to_vec()).collect();
+        all[out.written..].to_vec()
+    }
+
+    fn text(out: &mut Out) -> String {
+        out.seal(None);
+        String::from_utf8_lossy(&wire(out, 0)).into_owned()
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Line(usize),
+        Run(u8, usize, usize),
+        Ephemeral(usize),
+        Raw(usize),
+        Write(usize),
+        Fold,
+        Drop,
+    }
+
+    fn ops() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            4 => prop_oneof![9 => 1..200_usize, 1 => 60_000..70_000_usize].prop_map(Op::Line),
+            4 => (0..3_u8, 1..9_usize, 1..500_usize).prop_map(|(at, n, len)| Op::Run(at, n, len)),
+            1 => (1..300_usize).prop_map(Op::Ephemeral),
+            1 => (1..130_usize).prop_map(Op::Raw),
+            4 => (0..5_000_usize).prop_map(Op::Write),
+            1 => Just(Op::Fold),
+            1 => Just(Op::Drop),
+        ]
+    }
+
+    fn apply(out: &mut Out, op: &Op, seq: &mut u64, bits: u8, deflater: &mut Deflater) {
+        match *op {
+            Op::Line(len) => out.push_line(|to| to.resize(to.len() + len, b'l')),
+            Op::Run(room, count, len) => {
+                let shared = run(["a", "b", "me:u"][room as usize], *seq, count, len);
+                *seq += count as u64;
+                offer(out, shared, bits, deflater);
+            }
+            Op::Ephemeral(len) => {
+                let (frame, except) = (FrameData::text(&vec![b'e'; len]), Box::default());
+                let want = 0;
+                let content = Content::Ephemeral {
+                    frame,
+                    want,
+                    except,
+                };
+                offer(out, Rc::new(Shared(content)), bits, deflater);
+            }
+            Op::Raw(len) => out.push_raw(vec![b'r'; len]),
+            Op::Write(len) => {
+                out.seal((bits != 0).then_some(deflater));
+                let mut slices = Vec::new();
+                out.gather(bits, &mut slices);
+                assert!(slices.len() <= WRITE_PIECES_MAX);
+                let ready: usize = slices.iter().map(|it| it.len()).sum();
+                let before = wire(out, bits);
+                out.wrote(ready.min(len), bits);
+                assert_eq!(wire(out, bits), before[ready.min(len)..]);
+            }
+            Op::Fold => {
+                out.fold(bits);
+            }
+            Op::Drop => out.drop_unsent(bits),
+        }
+    }
+
+    proptest! {
+        /// The bytes that are counted are those that go out, whatever happened before.
+        #[test]
+        fn bytes_are_those_that_go_out(
+            ops in prop::collection::vec(ops(), 1..120),
+            bits in prop::sample::select(vec![0_u8, 9, 15]),
+        ) {
+            let (mut out, mut seq) = (Out::default(), 1);
+            let mut deflater = Deflater::new(bits.max(9));
+            for op in ops {
+                apply(&mut out, &op, &mut seq, bits, &mut deflater);
+                out.seal((bits != 0).then_some(&mut deflater));
+                let waiting = wire(&out, bits);
+                prop_assert_eq!(out.bytes(), waiting.len());
+                prop_assert_eq!(out.is_empty(), waiting.is_empty());
+                prop_assert_eq!(out.unsealed, 0);
+            }
+        }
+    }
+
+    /// Lines that wait together share a frame up to 128 lines; a sealed frame takes no more.
+    #[test]
+    fn lines_share_a_frame_until_it_is_sealed_or_full() {
+        let mut out = Out::default();
+        for _ in 0..130 {
+            out.push_line(|to| to.extend_from_slice(b"{}"));
+        }
+        assert_eq!(out.rest.len(), 1);
+        out.seal(None);
+        out.push_line(|to| to.extend_from_slice(b"{}"));
+        assert_eq!(out.rest.len(), 2);
+        assert!(text(&mut out).starts_with("\u{fffd}~\u{1}\u{7f}{}\n{}"));
+    }
+
+    /// One gap for runs that follow each other, where the last stood; a jump begins a new one.
+    #[test]
+    fn a_fold_joins_what_follows_and_keeps_the_order() {
+        let mut out = Out::default();
+        let reply = |out: &mut Out, text: &str| {
+            out.push_line(|to| to.extend_from_slice(text.as_bytes()));
+        };
+        for (room, first) in [("a", 1), ("b", 7), ("a", 4)] {
+            out.push_shared(run(room, first, 3, 10), 0);
+        }
+        reply(&mut out, "first");
+        out.push_shared(run("a", 2, 3, 10), 0);
+        reply(&mut out, "second");
+        out.push_shared(run("a", 5, 3, 10), 0);
+        out.push_shared(run("me:u", 1, 3, 10), 0);
+        assert_eq!(out.fold(0), 4);
+        let told = text(&mut out);
+        let places: Vec<usize> = [
+            r#""b","from":7,"to":9"#,
+            r#""a","from":1,"to":6"#,
+            "first",
+            "second",
+            r#""a","from":2,"to":7"#,
+            r#""me","from":1,"to":3"#,
+        ]
+        .iter()
+        .map(|it| told.find(it).unwrap())
+        .collect();
+        assert!(places.is_sorted(), "{told}");
+        assert_eq!(out.fold(0), 0);
+    }
+
+    /// A frame that has begun goes out whole; the gap begins behind it.
+    #[test]
+    fn a_begun_frame_is_neither_folded_nor_dropped() {
+        let mut out = Out::default();
+        let begun = run("a", 1, 3, 10);
+        out.push_shared(begun.clone(), 0);
+        out.push_shared(run("a", 4, 3, 10), 0);
+        out.wrote(5, 0);
+        assert_eq!(out.fold(0), 1);
+        assert!(text(&mut out).contains(r#""from":4,"to":6"#));
+        assert!(wire(&out, 0).starts_with(&begun.frame().wire(0)[5..]));
+        out.drop_unsent(0);
+        assert_eq!(wire(&out, 0), begun.frame().wire(0)[5..]);
+        out.wrote(out.bytes(), 0);
+        out.push_line(|to| to.extend_from_slice(b"unsent"));
+        out.drop_unsent(0);
+        assert!(out.is_empty() && out.bytes() == 0);
+    }
+}

@@ -215,7 +215,7 @@ impl Room {
         {
             self.forget_oldest();
         }
-        self.recent_bytes as isize - before as isize
+        self.recent_bytes.cast_signed() - before.cast_signed()
     }
 
     /// Gives up the oldest run; the bytes that were freed.
@@ -243,5 +243,17 @@ impl Room {
         self.lively
             .as_ref()
             .is_some_and(|it| !it.active.is_empty() || !it.pending.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A room without life in it, and a subscription, which fan-outs walk over.
+    #[test]
+    fn a_room_is_small() {
+        assert!(size_of::<Room>() <= 176, "{}", size_of::<Room>());
+        assert_eq!(size_of::<Subscriber>(), 8);
     }
 }

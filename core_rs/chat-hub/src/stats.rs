@@ -79,3 +79,30 @@ numbers!(
     recent_bytes,
     backlog_bytes
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two shards' numbers are added name by name; closes are kept by code elsewhere.
+    #[test]
+    fn numbers_add_up_by_name() {
+        let mut all = Stats {
+            opened: 1,
+            ..Stats::default()
+        };
+        let other = Stats {
+            opened: 2,
+            backlog_bytes: 7,
+            ..Stats::default()
+        };
+        all.closes.insert(4001, 1);
+        all.add(&other);
+        let named: BTreeMap<_, _> = all.numbers().into_iter().collect();
+        assert_eq!(
+            (named["opened"], named["backlog_bytes"], named["errors"]),
+            (3, 7, 0)
+        );
+        assert_eq!(all.closes.len(), 1);
+    }
+}

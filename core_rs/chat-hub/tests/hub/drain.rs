@@ -59,7 +59,7 @@ fn nobody_is_closed_with_a_send_unanswered() {
     for _ in 0..70 {
         world.op(held, send());
     }
-    let mut asked = world.take_asked();
+    let mut submissions = world.take_asked();
     world.hub.start_drain(10_000, 1);
     world.advance(3 * SECOND_US);
     for client in [acked, refused, held] {
@@ -67,8 +67,8 @@ fn nobody_is_closed_with_a_send_unanswered() {
     }
     let handle = world.sockets[refused].handle;
     world.hub.refuse(&refusal(handle, id, ErrorCode::Timeout));
-    asked.remove(1);
-    for submission in asked {
+    submissions.remove(1);
+    for submission in submissions {
         world.answer(submission);
     }
     world.advance(100_000);

@@ -85,7 +85,9 @@ fn in_flight_never_leaks() {
         };
         let rest: Vec<Submission> = asked.collect();
         if round % 5 == 4 {
-            rest.into_iter().for_each(|it| world.answer(it));
+            for it in rest {
+                world.answer(it);
+            }
         } else {
             world
                 .hub
@@ -262,9 +264,9 @@ fn pings(world: &mut World, client: Client, count: usize) {
     for at in 0..count {
         let index = world.sockets[client].index;
         if at % 2 == 0 {
-            world.hub.on_ping(index, b"p")
+            world.hub.on_ping(index, b"p");
         } else {
-            world.hub.on_pong(index)
+            world.hub.on_pong(index);
         }
     }
 }

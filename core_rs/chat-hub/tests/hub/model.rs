@@ -147,8 +147,8 @@ impl Model {
         socket.gone || socket.close.is_some() || self.world.hub.is_closing(socket.index)
     }
 
-    fn step(&mut self, op: Op) {
-        match op {
+    fn step(&mut self, op: &Op) {
+        match *op {
             Op::Sub {
                 client,
                 room,
@@ -385,7 +385,7 @@ proptest! {
     ) {
         let mut model = Model::new();
         for op in ops {
-            model.step(op);
+            model.step(&op);
         }
         model.settle();
     }
