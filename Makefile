@@ -91,7 +91,7 @@ clean: ## Remove all that was built or installed in the checkout
 
 # --- check -------------------------------------------------------------------------------------
 
-.PHONY: test lint format types architecture rust-test unit contract integration conformance
+.PHONY: test lint format types architecture rust-test unit contract security integration conformance docs
 test: ## Everything CI runs: lint, types and architecture first, then every test
 	@.ci/prerequisites test
 	@rm -rf $(REPORTS) && mkdir -p $(REPORTS)
@@ -104,8 +104,10 @@ test: ## Everything CI runs: lint, types and architecture first, then every test
 	@.ci/stage rust-test $(MAKE) rust-test
 	@.ci/stage unit $(MAKE) unit
 	@.ci/stage contract $(MAKE) contract
+	@.ci/stage security $(MAKE) security
 	@.ci/stage integration $(MAKE) integration
 	@.ci/stage conformance $(MAKE) conformance
+	@.ci/stage docs $(MAKE) docs
 	@$(BIN)/python .ci/summary.py
 
 lint: $(STAMPS)/dev ## ruff, rustfmt, clippy and hadolint, warnings are errors
@@ -138,11 +140,17 @@ unit: dev ## Rules and use cases on fakes
 contract: dev ## One suite for each port, run on every adapter
 	@$(call suite,contract)
 
+security: dev ## Tokens, passwords, sessions, headers and origins
+	@$(call suite,security)
+
 integration: dev test-tools ## A running server, third-party clients, real sockets
 	@$(call suite,integration)
 
 conformance: dev ## Autobahn's cases (kosoku) against the echo endpoint
 	@$(call suite,conformance)
+
+docs: dev ## Pages against the code: tables, commands, links, and the AsyncAPI document
+	@$(call suite,docs)
 
 # --- measure -----------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ run in order by one shell beside a running node, whose ports stand in for 8000 a
 """
 
 import json
-import os
 import subprocess
 import sys
 import tomllib
@@ -18,6 +17,7 @@ from chatrooms.config import Config
 from tests.docs.pages import Block, blocks, pages
 from tests.integration.running import RunningNode
 
+LEAVE_NOTHING_BEHIND = "trap 'jobs -p | xargs -r kill' EXIT"
 PAGES = (
     "README.md",
     "docs/tutorials/first-conversation.md",
@@ -37,14 +37,16 @@ def test_commands_of_a_page_work(
         for wish in block.wishes:
             if wish.startswith("file="):
                 (tmp_path / wish.removeprefix("file=")).write_text(_here(block.text, node))
-    script = "\n".join(_here(block.text, node) for block in found if "run" in block.wishes)
-    assert script, "the page has nothing to run"
+    parts = [_here(block.text, node) for block in found if "run" in block.wishes]
+    assert parts, "the page has nothing to run"
+    script = "\n".join([LEAVE_NOTHING_BEHIND, *parts])
+    home = node.data_dir.parent
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "data").symlink_to(node.data_dir)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
-        env={**node.variables, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")},
+        env={**node.variables, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
         capture_output=True,
         text=True,
         check=False,
@@ -127,6 +129,4 @@ def _every(checkout: Path, language: str) -> list[tuple[Path, Block]]:
 
 def _here(text: str, node: RunningNode) -> str:
     rest = text.replace("127.0.0.1:8000", f"127.0.0.1:{node.http_port}")
-    return rest.replace("127.0.0.1:8001", f"127.0.0.1:{node.ws_port}").replace(
-        "$PATH", os.environ["PATH"]
-    )
+    return rest.replace("127.0.0.1:8001", f"127.0.0.1:{node.ws_port}")
