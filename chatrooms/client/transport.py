@@ -166,7 +166,9 @@ async def open_link(url: str, owner: Owner) -> Link:
         raise _refusal(error) from error
     except (OSError, WSError, TimeoutError) as error:
         raise ConnectionLost(str(error) or "the server did not answer in time") from error
-    assert isinstance(link, Link)  # noqa: S101 -- narrows what picows types as WSListener
+    if not isinstance(link, Link):
+        # picows answers a connection that ends before the upgrade with no listener at all.
+        raise ConnectionLost("the connection ended before the upgrade")
     return link
 
 
