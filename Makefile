@@ -52,9 +52,10 @@ $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
 
 # Editable: an edited Python file needs no build, an edited Rust file only its own crates. Offline,
 # since what it depends on came from the lock: anything else missing is a stale lock, and an error.
+# The group is named because maturin would install `dev` otherwise, which only the tests need.
 $(STAMPS)/extension: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(STAMPS)/runtime
 	@.ci/prerequisites build
-	@UV_OFFLINE=1 $(BIN)/maturin develop --uv --release --locked
+	@UV_OFFLINE=1 $(BIN)/maturin develop --uv --release --locked --group build
 	@touch $@
 
 $(JS_PACKAGES): tests/js/package-lock.json
