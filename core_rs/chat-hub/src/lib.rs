@@ -21,6 +21,7 @@ mod membership;
 mod out;
 mod room;
 mod timers;
+mod welcome;
 mod wheel;
 
 pub use hub::{Established, Hub, HubConfig};

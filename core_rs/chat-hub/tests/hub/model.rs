@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chat_hub::HubConfig;
 use chat_hub::effect::{Ack, Delivered, Send, Submission};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::world::{Client, EPOCH, SECOND_US, World};
+use crate::world::{Client, EPOCH, SECOND_US, World, config};
 
 const ROOMS: [&str; 2] = ["a", "b"];
 const CLIENTS: usize = 5;
@@ -63,6 +64,9 @@ enum Op {
     Time {
         ms: u64,
     },
+    Crowd {
+        at: usize,
+    },
     Slice,
     Round,
 }
@@ -85,7 +89,8 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => client().prop_map(|client| Op::Read { client }),
         1 => client().prop_map(|client| Op::Reconnect { client }),
         1 => (1..3_000_u64).prop_map(|ms| Op::Time { ms }),
-        2 => Just(Op::Slice),
+        1 => (0..2_000_usize).prop_map(|at| Op::Crowd { at }),
+        4 => Just(Op::Slice),
         3 => Just(Op::Round),
     ]
 }
@@ -110,16 +115,27 @@ struct Model {
     /// Committed and not yet delivered.
     bus: Vec<Delivered>,
     connects: usize,
+    /// Others in the first room, so many that its fan-outs are cut into slices.
+    crowd: Vec<Client>,
 }
 
 impl Model {
-    fn new() -> Self {
+    fn new(crowd: usize) -> Self {
         let mut model = Self {
-            world: World::new(),
+            world: World::with(HubConfig {
+                ping_ms: 3_600_000,
+                ..config()
+            }),
             clients: Vec::new(),
             bus: Vec::new(),
             connects: 0,
+            crowd: Vec::new(),
         };
+        for at in 0..crowd {
+            let client = model.world.member(&format!("crowd{at}"), &[ROOMS[0]]);
+            model.world.sockets[client].deaf = true;
+            model.crowd.push(client);
+        }
         for _ in 0..CLIENTS {
             let client = model.connect();
             model.clients.push(client);
@@ -193,6 +209,12 @@ impl Model {
                     }
                 }
                 self.world.advance(ms * 1_000);
+            }
+            Op::Crowd { at } => {
+                if at < self.crowd.len() {
+                    let client = self.crowd.swap_remove(at);
+                    self.world.hub.on_lost(self.world.sockets[client].index);
+                }
             }
             Op::Slice => self.world.hub.fan_out(),
             Op::Round => self.world.round(),
@@ -283,7 +305,7 @@ impl Model {
         }
         let waiting = self.world.hub.stats().backlog_bytes;
         assert!(
-            waiting <= (CLIENTS * BACKLOG_BYTES) as u64,
+            waiting <= ((CLIENTS + self.crowd.len()) * BACKLOG_BYTES) as u64,
             "{waiting} bytes"
         );
     }
@@ -383,7 +405,21 @@ proptest! {
     fn any_sequence_of_operations_keeps_the_promises(
         ops in prop::collection::vec(ops(), 1..160),
     ) {
-        let mut model = Model::new();
+        let mut model = Model::new(0);
+        for op in ops {
+            model.step(&op);
+        }
+        model.settle();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// The same in a room whose fan-outs are cut into slices.
+    #[test]
+    fn a_big_room_keeps_the_promises_too(ops in prop::collection::vec(ops(), 1..120)) {
+        let mut model = Model::new(1_100);
         for op in ops {
             model.step(&op);
         }

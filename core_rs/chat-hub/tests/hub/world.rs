@@ -265,9 +265,10 @@ impl World {
             let log = self.log(room);
             log.messages += 1;
             let (seq, n) = (log.head() + 1, log.messages);
-            log.lines.push(format!(
-                r#"{{"t":"msg","room":"{room}","seq":{seq},"n":{n},"from":"{from}","cid":"c{seq}","ts":1,"body":{{"text":"{text}"}}}}"#
-            ));
+            let head =
+                format!(r#"{{"t":"msg","room":"{room}","seq":{seq},"n":{n},"from":"{from}","#);
+            let body = format!(r#""cid":"c{seq}","ts":1,"body":{{"text":"{text}"}}}}"#);
+            log.lines.push(head + &body);
         }
         self.stretch(room, first, u64::MAX)
     }
