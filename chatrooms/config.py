@@ -89,7 +89,9 @@ class Config(BaseSettings):
     connections_per_address: int = Field(0, ge=0, description="of one address; 0 is no limit")
     handshakes_per_address_max: int = Field(1_024, ge=1, description="unfinished, of one address")
     recent_bytes_max: int = Field(67_108_864, ge=0, description="events kept for fast resume")
-    outgoing_bytes_max: int = Field(0, ge=0, description="all backlogs together; 0: by the core")
+    outgoing_bytes_max: int = Field(
+        1_073_741_824, ge=0, description="all backlogs together; 0: no bound"
+    )
     answer_timeout_ms: int = Field(5_000, ge=50, le=60_000, description="then `timeout`")
     drain_notice_ms: int = Field(200, ge=0, le=5_000, description="from notice to close 4110")
     drain_window_ms: int = Field(4_000, ge=0, le=8_000, description="over which notices spread")

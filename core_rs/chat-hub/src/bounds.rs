@@ -19,6 +19,8 @@ pub const RECENT_ROOM_EVENTS_MAX: usize = 384;
 pub const ROOM_IDLE_US: u64 = 60_000_000;
 /// Runs of one room that arrived ahead of a gap; more are dropped, the repair brings them back.
 pub const AHEAD_RUNS_MAX: usize = 64;
+/// How often the backlogs of all connections are added up, which looks at each of them.
+pub const WEIGH_EVERY_US: u64 = 1_000_000;
 /// How often a `sub` may be asked again because what memory held went away meanwhile.
 pub const SUB_TRIES_MAX: u8 = 3;
 /// Pieces gathered for one write; the rest follows in the next.

@@ -109,6 +109,8 @@ pub struct Hub {
     pub(crate) fanned_us: Vec<u64>,
     pub(crate) fanouts: u64,
     pub(crate) failed: bool,
+    /// When all backlogs are added up next.
+    pub(crate) weigh_again_us: u64,
     pub(crate) ping: Rc<Shared>,
 }
 
@@ -148,6 +150,7 @@ impl Hub {
             fanned_us: Vec::new(),
             fanouts: 0,
             failed: false,
+            weigh_again_us: 0,
             ping,
         }
     }

@@ -3,7 +3,7 @@
 use chat_proto::close::CloseCode;
 use chat_proto::encode;
 
-use crate::bounds::{AUTH_EXPIRING_US, BACKLOG_SHED_BYTES, PARTIAL_MESSAGE_US};
+use crate::bounds::{AUTH_EXPIRING_US, BACKLOG_SHED_BYTES, PARTIAL_MESSAGE_US, WEIGH_EVERY_US};
 use crate::conn::{Conn, Phase};
 use crate::hub::Hub;
 
@@ -113,10 +113,11 @@ impl Hub {
 
     /// Over the bound of all backlogs together the largest goes.
     fn evict_largest(&mut self) {
-        let bound = self.config.outgoing_bytes_max;
-        if bound == 0 {
+        let (bound, now_us) = (self.config.outgoing_bytes_max, self.desk.now_us);
+        if bound == 0 || now_us < self.weigh_again_us {
             return;
         }
+        self.weigh_again_us = now_us + WEIGH_EVERY_US;
         let mut waiting: Vec<(usize, u32)> = Vec::new();
         for (index, conn) in &self.desk.conns {
             if conn.takes_frames() && conn.out.bytes() > 0 {

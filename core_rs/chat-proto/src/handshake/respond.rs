@@ -25,9 +25,9 @@ const SECURITY_HEADERS: &str = "\
 Cache-Control: no-store\r\n\
 Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n\
 Cross-Origin-Resource-Policy: same-origin\r\n\
-Permissions-Policy: interest-cohort=()\r\n\
+Permissions-Policy: camera=(), geolocation=(), microphone=()\r\n\
 Referrer-Policy: no-referrer\r\n\
-Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n\
+Strict-Transport-Security: max-age=63072000; includeSubDomains\r\n\
 X-Content-Type-Options: nosniff\r\n\
 X-Frame-Options: DENY\r\n";
 
