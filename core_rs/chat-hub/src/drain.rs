@@ -1,11 +1,14 @@
 //! A node that leaves: `notice` to everybody, then 4110 to each whose ops are answered.
 
 use chat_proto::close::CloseCode;
-use chat_proto::encode;
+use chat_proto::command::{self, Command};
+use chat_proto::encode::{self, ErrLine};
+use chat_proto::error::ErrorCode;
 
 use crate::conn::Phase;
 use crate::desk::Desk;
 use crate::hub::Hub;
+use crate::inbound::PLAIN;
 
 /// A drain under way.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +72,41 @@ impl Hub {
                 continue;
             }
             self.close_draining(index);
+        }
+    }
+
+    /// Whether the notice is so old that nothing new is begun: a client that never pauses would
+    /// never have all its ops answered.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.drain
+            .is_some_and(|drain| self.desk.now_us >= drain.close_from_us)
+    }
+
+    /// Refuses what still comes then. It is not the client's fault, so it is not counted as one.
+    pub(crate) fn refuse_text(&mut self, index: u32, message: &[u8]) {
+        let Some(drain) = self.drain else { return };
+        for line in command::lines(message) {
+            if self.is_closing(index) {
+                return;
+            }
+            let id = match command::parse(line) {
+                Ok(line) => match line.command {
+                    Command::Pong | Command::Typing { .. } | Command::Signal { .. } => continue,
+                    _ => Some(line.id),
+                },
+                Err(bad) => {
+                    self.on_bad_line(index, &bad);
+                    continue;
+                }
+            };
+            let err = ErrLine {
+                id,
+                code: ErrorCode::Overloaded,
+                retry_after_ms: Some(drain.retry_after_ms(index)),
+                ..PLAIN
+            };
+            self.desk.stats.errors += 1;
+            self.desk.tell(index, |out| encode::err(out, &err));
         }
     }
 

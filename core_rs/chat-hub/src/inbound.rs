@@ -37,6 +37,10 @@ impl Hub {
             self.close(index, CloseCode::POLICY_VIOLATION, "lines");
             return true;
         }
+        if self.is_leaving() && self.desk.conn(index).phase == Phase::Live {
+            self.refuse_text(index, message);
+            return true;
+        }
         self.on_lines(index, message)
     }
 
@@ -139,7 +143,7 @@ impl Hub {
         true
     }
 
-    fn on_bad_line(&mut self, index: u32, bad: &BadLine) {
+    pub(crate) fn on_bad_line(&mut self, index: u32, bad: &BadLine) {
         let now_us = self.desk.now_us;
         let conn = self.desk.conn(index);
         if conn.phase == Phase::Greeting && !bad.undecodable && bad.code == ErrorCode::UnknownOp {

@@ -84,6 +84,41 @@ fn nobody_is_closed_with_a_send_unanswered() {
     assert_eq!(lines.iter().filter(|it| it["t"] == "ok").count(), 70);
 }
 
+/// Whoever never pauses is refused from the time of the close on, so that the close can come; what
+/// was accepted before is answered first, and refusals are no misbehaviour.
+#[test]
+fn a_client_that_never_pauses_is_refused_then_closed() {
+    let mut world = World::new();
+    let client = world.login("ann");
+    world.op(client, send());
+    let asked = world.take_asked();
+    world.hub.start_drain(10_000, 1);
+    world.op(client, send());
+    let stored_late = world.take_asked();
+    assert_eq!(stored_late.len(), 1);
+    world.advance(200_000);
+    world.take(client);
+    for _ in 0..150 {
+        world.op(client, send());
+    }
+    assert!(world.take_asked().is_empty());
+    let told = world.take(client);
+    assert_eq!(told.len(), 150);
+    assert!(
+        told.iter()
+            .all(|it| it["code"] == "overloaded" && it["retry_after_ms"].is_u64())
+    );
+    world.advance(100_000);
+    assert_eq!(world.closed(client), None);
+    for submission in asked.into_iter().chain(stored_late) {
+        world.answer(submission);
+    }
+    world.op(client, send());
+    world.advance(100_000);
+    assert_eq!(kinds(&world.take(client)), ["ok", "ok", "err"]);
+    assert_eq!(world.closed(client), Some(4110));
+}
+
 /// Who finishes the handshake while the node leaves is told so too, and closed.
 #[test]
 fn a_newcomer_during_drain_gets_notice_and_close() {
