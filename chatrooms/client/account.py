@@ -129,7 +129,9 @@ async def sign_in(
             credentials.remember(server, user, drawn)
             return account
     if not asker.interactive:
-        raise SignInFailed(f"{user} has a password: chat from a terminal, or give --token.")
+        raise SignInFailed(
+            f"The password of {user} is not known here: set CHATROOMS_PASSWORD, or give --token."
+        )
     typed = await asker.ask(f"Password for {user}: ", secret=True)
     try:
         return await _log_in(rest, user, typed)

@@ -1,6 +1,7 @@
 """`chatrooms chat`: the terminal client, pointed at the node of the same settings."""
 
 import asyncio
+import os
 from typing import Annotated
 
 import typer
@@ -11,23 +12,29 @@ from chatrooms.listening import authority, reachable_host
 
 def chat(
     room: Annotated[str, typer.Argument(metavar="ROOM", help="id of the room, for example lobby")],
-    user: Annotated[str | None, typer.Option(help="username [default: asked for]")] = None,
+    user: Annotated[str | None, typer.Option(help="username", show_default="asked for")] = None,
     url: Annotated[
-        str | None, typer.Option(help="WebSocket [default: ws://127.0.0.1:8001/ws]")
+        str | None, typer.Option(help="WebSocket", show_default="ws://127.0.0.1:8001/ws")
     ] = None,
     rest_url: Annotated[
-        str | None, typer.Option(help="REST [default: http://127.0.0.1:8000]")
+        str | None, typer.Option(help="REST", show_default="http://127.0.0.1:8000")
     ] = None,
     token: Annotated[
         str | None, typer.Option(envvar="CHATROOMS_TOKEN", help="access token, instead of a user")
     ] = None,
     file: ConfigFile = None,
 ) -> None:
-    """Talk in a room from this terminal, or from a pipe."""
+    """Talk in a room from this terminal, or from a pipe.
+
+    CHATROOMS_PASSWORD is the password of --user, where nobody can be asked for it.
+    """
     from chatrooms.client.terminal import run_chat  # noqa: PLC0415 -- only `chat` needs it, 0.3 s
 
     config = load_config(file, {}).config
     host = reachable_host(config.host)
     sockets = url or f"ws://{authority(host, config.ws_port)}/ws"
     rest = rest_url or f"http://{authority(host, config.http_port)}"
-    raise typer.Exit(asyncio.run(run_chat(sockets, rest, room, user=user, token=token)))
+    # No flag for it: everybody on the machine sees the arguments of a process.
+    password = os.environ.get("CHATROOMS_PASSWORD") or None
+    conversation = run_chat(sockets, rest, room, user=user, password=password, token=token)
+    raise typer.Exit(asyncio.run(conversation))
