@@ -341,3 +341,24 @@ fn the_echo_endpoint_needs_no_hello() {
     world.hub.push_frame(index, vec![0x81, 0]);
     assert_eq!(world.closed(client), Some(1000));
 }
+
+/// A `send` is handed over as it was said, byte for byte, with its weight for the inbox.
+#[test]
+fn a_send_is_handed_over_as_it_was_said() {
+    let mut world = World::new();
+    let client = world.login("ann");
+    let body = r#"{ "text" : "h\u00e9 €" }"#;
+    let text = r#"{"t":"send","id":7,"room":"a","cid":"c-1","thread":3,"body":"#;
+    world.say(client, &format!("{text}{body}}}"));
+    let asked = world.take_asked();
+    let [Submission::Send(send)] = &asked[..] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!((send.room(), send.cid(), send.body()), ("a", "c-1", body));
+    assert_eq!((send.id, send.thread, &*send.user), (7, Some(3), "ann"));
+    assert_eq!(
+        (send.handle, send.received_us),
+        (world.sockets[client].handle, world.now_us)
+    );
+    assert_eq!(send.bytes(), size_of_val(send) + 4 + body.len());
+}

@@ -489,3 +489,59 @@ fn the_private_log_has_no_presence() {
     world.advance(2 * SECOND_US);
     assert!(world.take(ann).is_empty());
 }
+
+/// When more users were put out than are remembered, older answers are asked for again.
+#[test]
+fn a_mass_kick_during_a_sub_lets_nobody_in() {
+    let mut world = World::new();
+    let ann = world.login("ann");
+    world.op(ann, json!({"t": "sub", "room": "a"}));
+    let attach = looked(&mut world);
+    let kick = world.change("a", "ann", "kick");
+    world.deliver(&kick);
+    for at in 0..1_100 {
+        let kick = world.change("a", &format!("u{at}"), "kick");
+        world.deliver(&kick);
+    }
+    world.hub.attach(attach);
+    let again = world.take_asked().remove(0);
+    assert!(
+        world.take(ann).is_empty(),
+        "the one of ann is forgotten, and still she is asked for"
+    );
+    world.answer(again);
+    assert_eq!(world.take(ann)[0]["code"], "not_member");
+}
+
+/// More answers than may wait are refused, so that the client tries again.
+#[test]
+fn answers_beyond_the_bound_of_waiting_are_refused() {
+    let mut world = World::new();
+    world.member("bob", &["a"]);
+    let ann = world.login("ann");
+    world.op(ann, sub("a", 0));
+    world.post("a", "bob", 1);
+    let attach = looked(&mut world);
+    let copy = |id: u64| Attach {
+        handle: attach.handle,
+        id,
+        room: "a".to_owned(),
+        head: attach.head,
+        n: 1,
+        read: 0,
+        role: String::new(),
+        since: None,
+        want: 0,
+        missed: Missed::Held,
+    };
+    for _ in 0..chat_hub::bounds::WAITING_ANSWERS_MAX {
+        world.hub.attach(copy(2));
+    }
+    assert!(world.take(ann).is_empty());
+    world.hub.attach(copy(3));
+    let line = world.take(ann).remove(0);
+    assert_eq!(
+        (&line["id"], &line["code"]),
+        (&json!(3), &json!("unavailable"))
+    );
+}
