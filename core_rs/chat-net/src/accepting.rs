@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{Mode, OFlags};
 
 use crate::address::Network;
-use crate::admission::Denied;
+use crate::admission::{Denied, Permit};
 use crate::listener::{self, Accepted};
 use crate::mailbox::Mail;
 use crate::poller::{Interest, Poller};
@@ -42,27 +42,25 @@ impl Shard {
     }
 
     fn admit(&mut self, fd: OwnedFd, address: IpAddr) {
-        let denied = match self.common.admission.enter() {
-            Err(denied) => Some(denied),
-            Ok(()) if self.is_proxy(address) => None,
-            Ok(()) => {
-                let begun = self.common.admission.begin(address, self.common.now_us());
-                if begun.is_err() {
-                    self.common.admission.leave();
-                }
-                begun.err()
-            }
+        let permit = match self.permit(address) {
+            Ok(permit) => permit,
+            Err(denied) => return refuse(&fd, denied),
         };
-        if let Some(denied) = denied {
-            return refuse(&fd, denied);
-        }
         let shards = self.common.mailboxes.len();
         let number = self.common.turn.fetch_add(1, Ordering::Relaxed) % shards;
         if number == self.number {
-            self.adopt(fd, address);
+            self.adopt(fd, permit);
         } else {
-            self.common.mailboxes[number].put_now(Mail::Socket(fd, address));
+            self.common.mailboxes[number].put_now(Mail::Socket(fd, permit));
         }
+    }
+
+    fn permit(&self, address: IpAddr) -> Result<Permit, Denied> {
+        let mut permit = self.common.admission.enter(address)?;
+        if !self.is_proxy(address) {
+            permit.begin(self.common.now_us())?;
+        }
+        Ok(permit)
     }
 
     pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
@@ -73,10 +71,9 @@ impl Shard {
     }
 
     /// Takes an accepted connection over.
-    pub(crate) fn adopt(&mut self, fd: OwnedFd, address: IpAddr) {
+    pub(crate) fn adopt(&mut self, fd: OwnedFd, permit: Permit) {
         let index = self.hub.open();
-        let unfinished = !self.is_proxy(address);
-        let socket = Socket::new(fd, address, unfinished);
+        let socket = Socket::new(fd, permit);
         let added = self
             .poller
             .add(socket.fd.as_fd(), u64::from(index), socket.interest);

@@ -48,9 +48,11 @@ pub fn client_of(peer: IpAddr, forwarded_for: Option<&str>, trusted: &[Network])
     }
     let mut client = peer;
     for hop in forwarded_for.unwrap_or_default().rsplit(',') {
-        let Ok(address) = hop.trim().parse() else {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
             break;
         };
+        // One client is counted once, however its proxy writes the address.
+        let address = address.to_canonical();
         client = address;
         if !is_trusted(address) {
             break;
@@ -80,6 +82,7 @@ mod tests {
             client_of(proxy, Some("6.6.6.6, 1.2.3.4, 10.1.1.1"), &trusted()),
             client
         );
+        assert_eq!(client_of(proxy, Some("::ffff:1.2.3.4"), &trusted()), client);
         assert_eq!(client_of(proxy, None, &trusted()), proxy);
         assert_eq!(client_of(proxy, Some("nonsense"), &trusted()), proxy);
     }

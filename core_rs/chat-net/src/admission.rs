@@ -1,15 +1,18 @@
 //! Who may connect: rates and counts per address, and a bound over all.
+//!
+//! What is counted is owned by a [`Permit`], so that no way in which a socket can end forgets it.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_hub::gcra::Rate;
 use hashbrown::HashMap;
 
 /// Connects of one address.
 const CONNECTS: Rate = Rate::per_second(200, 2_000);
-/// Addresses remembered at a time; more are admitted by the counts of the whole node only.
-const ADDRESSES_MAX: usize = 100_000;
+/// Addresses remembered before those that count nothing any more are swept out. What is left then
+/// is at most what is open, and the next sweep comes when that has doubled.
+const ADDRESSES_SWEPT_AT: usize = 100_000;
 
 /// The bounds.
 #[derive(Clone, Copy, Debug)]
@@ -40,10 +43,27 @@ struct Source {
     bucket: u64,
 }
 
-#[derive(Debug, Default)]
+impl Source {
+    fn counts_nothing(&self, now_us: u64) -> bool {
+        self.open == 0 && self.unfinished == 0 && self.bucket <= now_us
+    }
+}
+
+#[derive(Debug)]
 struct Sources {
     by_address: HashMap<IpAddr, Source>,
+    swept_at: usize,
     open: usize,
+}
+
+impl Sources {
+    fn sweep(&mut self, now_us: u64) {
+        if self.by_address.len() >= self.swept_at {
+            self.by_address
+                .retain(|_, source| !source.counts_nothing(now_us));
+            self.swept_at = ADDRESSES_SWEPT_AT.max(self.by_address.len() * 2);
+        }
+    }
 }
 
 /// Counts what is open.
@@ -54,81 +74,159 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    pub(crate) fn new(config: AdmissionConfig) -> Self {
-        Self {
+    pub(crate) fn new(config: AdmissionConfig) -> Arc<Self> {
+        Arc::new(Self {
             config,
-            sources: Mutex::default(),
-        }
+            sources: Mutex::new(Sources {
+                by_address: HashMap::new(),
+                swept_at: ADDRESSES_SWEPT_AT,
+                open: 0,
+            }),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One socket more of the node.
-    pub(crate) fn enter(&self) -> Result<(), Denied> {
+    /// One socket more of the node, from `address`.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Denied> {
         let mut sources = self.lock();
         if sources.open >= self.config.connections_max {
             return Err(Denied::Full);
         }
         sources.open += 1;
-        Ok(())
-    }
-
-    /// One unfinished handshake more of `address`.
-    pub(crate) fn begin(&self, address: IpAddr, now_us: u64) -> Result<(), Denied> {
-        let mut sources = self.lock();
-        if sources.by_address.len() >= ADDRESSES_MAX {
-            let fresh = |it: &Source| it.open == 0 && it.unfinished == 0 && it.bucket <= now_us;
-            sources.by_address.retain(|_, source| !fresh(source));
-        }
-        let source = sources.by_address.entry(address).or_default();
-        if source.unfinished >= self.config.handshakes_per_address_max {
-            return Err(Denied::Busy(1));
-        }
-        if self.config.rate_limits
-            && let Err(wait_us) = CONNECTS.take(&mut source.bucket, now_us)
-        {
-            return Err(Denied::Busy(wait_us.div_ceil(1_000_000)));
-        }
-        source.unfinished += 1;
-        Ok(())
-    }
-
-    /// A handshake of `address` is over, well or not.
-    pub(crate) fn end(&self, address: IpAddr) {
-        if let Some(source) = self.lock().by_address.get_mut(&address) {
-            source.unfinished = source.unfinished.saturating_sub(1);
-        }
-    }
-
-    /// One open connection more of `address`; whether that is within its bound.
-    pub(crate) fn open(&self, address: IpAddr) -> bool {
-        let mut sources = self.lock();
-        let source = sources.by_address.entry(address).or_default();
-        source.open += 1;
-        self.config.per_address_max == 0 || source.open <= self.config.per_address_max
-    }
-
-    /// An open connection of `address` has ended.
-    pub(crate) fn close(&self, address: IpAddr) {
-        let mut sources = self.lock();
-        if let Some(source) = sources.by_address.get_mut(&address) {
-            source.open = source.open.saturating_sub(1);
-            if source.open == 0 && source.unfinished == 0 && !self.config.rate_limits {
-                sources.by_address.remove(&address);
-            }
-        }
-    }
-
-    /// One socket less of the node.
-    pub(crate) fn leave(&self) {
-        let mut sources = self.lock();
-        sources.open = sources.open.saturating_sub(1);
+        Ok(Permit {
+            admission: self.clone(),
+            address,
+            unfinished: false,
+            open: false,
+        })
     }
 
     /// Sockets open now.
     pub(crate) fn count(&self) -> usize {
         self.lock().open
+    }
+}
+
+/// One socket of the node; what it counts for is given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    admission: Arc<Admission>,
+    address: IpAddr,
+    unfinished: bool,
+    open: bool,
+}
+
+impl Permit {
+    /// Whom it is counted for.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Whether its handshake is counted.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    /// One unfinished handshake more of its address.
+    pub(crate) fn begin(&mut self, now_us: u64) -> Result<(), Denied> {
+        let config = &self.admission.config;
+        let mut sources = self.admission.lock();
+        sources.sweep(now_us);
+        let source = sources.by_address.entry(self.address).or_default();
+        if source.unfinished >= config.handshakes_per_address_max {
+            return Err(Denied::Busy(1));
+        }
+        if config.rate_limits
+            && let Err(wait_us) = CONNECTS.take(&mut source.bucket, now_us)
+        {
+            return Err(Denied::Busy(wait_us.div_ceil(1_000_000)));
+        }
+        source.unfinished += 1;
+        self.unfinished = true;
+        Ok(())
+    }
+
+    /// As [`Self::begin`] for the client behind a proxy, whose address the request tells.
+    pub(crate) fn begin_for(&mut self, client: IpAddr, now_us: u64) -> Result<(), Denied> {
+        self.address = client;
+        self.begin(now_us)
+    }
+
+    /// The handshake is over and the connection open; whether its address may have that many.
+    pub(crate) fn open(&mut self) -> bool {
+        let max = self.admission.config.per_address_max;
+        let mut sources = self.admission.lock();
+        let source = sources.by_address.entry(self.address).or_default();
+        if std::mem::take(&mut self.unfinished) {
+            source.unfinished -= 1;
+        }
+        source.open += 1;
+        self.open = true;
+        max == 0 || source.open <= max
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let keeps_rates = self.admission.config.rate_limits;
+        let mut sources = self.admission.lock();
+        sources.open -= 1;
+        let Some(source) = sources.by_address.get_mut(&self.address) else {
+            return;
+        };
+        source.unfinished -= usize::from(self.unfinished);
+        source.open -= usize::from(self.open);
+        if !keeps_rates && source.counts_nothing(u64::MAX) {
+            sources.by_address.remove(&self.address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(connections_max: usize) -> Arc<Admission> {
+        Admission::new(AdmissionConfig {
+            connections_max,
+            per_address_max: 1,
+            handshakes_per_address_max: 2,
+            rate_limits: false,
+        })
+    }
+
+    /// Whichever way a socket goes, its counts go with it.
+    #[test]
+    fn a_permit_gives_back_what_it_counts_for() {
+        let admission = admission(3);
+        let address: IpAddr = [10, 0, 0, 1].into();
+        let mut permits = Vec::new();
+        for _ in 0..3 {
+            permits.push(admission.enter(address).unwrap());
+        }
+        assert_eq!(admission.enter(address).unwrap_err(), Denied::Full);
+        assert!(permits[0].begin(1).is_ok() && permits[1].begin(1).is_ok());
+        assert_eq!(permits[2].begin(1), Err(Denied::Busy(1)));
+        assert!(permits[0].open() && !permits[1].open());
+        assert!(permits[2].begin_for([10, 0, 0, 2].into(), 1).is_ok());
+        drop(permits);
+        assert_eq!(admission.count(), 0);
+        assert!(admission.lock().by_address.is_empty());
+    }
+
+    /// A node with very many addresses open does not walk over all of them at each accept.
+    #[test]
+    fn the_next_sweep_waits_until_what_is_left_has_doubled() {
+        let admission = admission(usize::MAX);
+        let mut permits = Vec::new();
+        for number in 0..=ADDRESSES_SWEPT_AT as u32 {
+            let mut permit = admission.enter(number.to_be_bytes().into()).unwrap();
+            permit.begin(1).unwrap();
+            permits.push(permit);
+        }
+        assert_eq!(admission.lock().swept_at, 2 * ADDRESSES_SWEPT_AT);
     }
 }

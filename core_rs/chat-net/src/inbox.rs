@@ -4,9 +4,9 @@
 //! rooms are kept here, because here all shards meet.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chat_hub::bounds::OPS_IN_FLIGHT_MAX;
 use chat_hub::effect::{Ask, Auth, InboxFree, Send, Submission};
 use chat_hub::gcra::{Keyed, Rate};
 
@@ -31,6 +31,8 @@ struct Queues {
     auths: VecDeque<Auth>,
     users: Keyed,
     rooms: Keyed,
+    /// Whether a shard was told that there is little room, and waits for more.
+    starving: bool,
 }
 
 /// The inbox of a node.
@@ -38,7 +40,6 @@ struct Queues {
 pub(crate) struct Inbox {
     queues: Mutex<Queues>,
     rates: bool,
-    starving: AtomicBool,
     pub(crate) wake: Wake,
 }
 
@@ -51,12 +52,11 @@ impl Inbox {
             auths: VecDeque::new(),
             users: Keyed::new(Rate::per_second(100, 200), RATES_MAX),
             rooms: Keyed::new(Rate::per_second(500, 1_000), RATES_MAX),
+            starving: false,
         };
-        let starving = AtomicBool::new(false);
         Ok(Self {
             queues: Mutex::new(queues),
             rates,
-            starving,
             wake: Wake::new()?,
         })
     }
@@ -90,9 +90,6 @@ impl Inbox {
         }
         let state = queues.state();
         drop(queues);
-        if state.0.sends == 0 || state.0.asks == 0 || state.0.auths == 0 || state.1 < 64 {
-            self.starving.store(true, Ordering::Release);
-        }
         if some {
             self.wake.ring();
         }
@@ -103,8 +100,9 @@ impl Inbox {
         self.lock().state()
     }
 
-    /// At most `items_max` sends of at most `bytes_max` bytes (one larger one goes alone).
-    pub(crate) fn take_sends(&self, items_max: usize, bytes_max: usize) -> Vec<Send> {
+    /// At most `items_max` sends of at most `bytes_max` bytes (one larger one goes alone), and
+    /// whether shards wait for the room that this makes.
+    pub(crate) fn take_sends(&self, items_max: usize, bytes_max: usize) -> (Vec<Send>, bool) {
         let mut queues = self.lock();
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while taken.len() < items_max
@@ -118,29 +116,27 @@ impl Inbox {
         }
         let freed: usize = taken.iter().map(Send::bytes).sum();
         queues.sends_bytes -= freed;
+        let starving = queues.fed(!taken.is_empty());
         drop(queues);
-        taken
+        (taken, starving)
     }
 
-    pub(crate) fn take_asks(&self, items_max: usize) -> Vec<Ask> {
+    pub(crate) fn take_asks(&self, items_max: usize) -> (Vec<Ask>, bool) {
         let mut queues = self.lock();
         let count = queues.asks.len().min(items_max);
         let taken = queues.asks.drain(..count).collect();
+        let starving = queues.fed(count > 0);
         drop(queues);
-        taken
+        (taken, starving)
     }
 
-    pub(crate) fn take_auths(&self, items_max: usize) -> Vec<Auth> {
+    pub(crate) fn take_auths(&self, items_max: usize) -> (Vec<Auth>, bool) {
         let mut queues = self.lock();
         let count = queues.auths.len().min(items_max);
         let taken = queues.auths.drain(..count).collect();
+        let starving = queues.fed(count > 0);
         drop(queues);
-        taken
-    }
-
-    /// Whether shards wait for room; asking takes the mark away.
-    pub(crate) fn take_starving(&self) -> bool {
-        self.starving.load(Ordering::Acquire) && self.starving.swap(false, Ordering::AcqRel)
+        (taken, starving)
     }
 }
 
@@ -153,7 +149,13 @@ impl Queues {
         self.rooms.take(send.room(), now_us)
     }
 
-    fn state(&self) -> (InboxFree, u16) {
+    /// Whether shards wait for the room that was made; they look themselves, and mark it again.
+    fn fed(&mut self, made_room: bool) -> bool {
+        made_room && std::mem::take(&mut self.starving)
+    }
+
+    /// What a shard is told; where that is little, it is woken when more was taken.
+    fn state(&mut self) -> (InboxFree, u16) {
         let by_bytes = SENDS_BYTES_MAX.saturating_sub(self.sends_bytes) / 256;
         let free = InboxFree {
             sends: SENDS_MAX.saturating_sub(self.sends.len()).min(by_bytes),
@@ -161,11 +163,12 @@ impl Queues {
             auths: AUTHS_MAX.saturating_sub(self.auths.len()),
         };
         let in_flight_max = match free.sends * 100 / SENDS_MAX {
-            50.. => 64,
+            50.. => OPS_IN_FLIGHT_MAX,
             25..50 => 16,
             10..25 => 4,
             _ => 1,
         };
+        self.starving |= in_flight_max < OPS_IN_FLIGHT_MAX || free.asks == 0 || free.auths == 0;
         (free, in_flight_max)
     }
 }

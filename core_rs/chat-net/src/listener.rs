@@ -12,6 +12,9 @@ const BACKLOG: i32 = 4_096;
 /// Bytes the kernel keeps per connection for sending, so that the backlog is ours.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
+/// Bytes the kernel keeps per connection that is not read; it would grow to megabytes by itself.
+const RECEIVE_BUFFER_BYTES: usize = 128 * 1024;
+
 /// Binds and listens.
 ///
 /// # Errors
@@ -28,6 +31,8 @@ pub(crate) fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<OwnedF
     if reuse_port {
         sockopt::set_socket_reuseport(&fd, true)?;
     }
+    // Inherited by what is accepted, and known when a window is first offered (tcp(7)).
+    sockopt::set_socket_recv_buffer_size(&fd, RECEIVE_BUFFER_BYTES)?;
     net::bind(&fd, &address)?;
     net::listen(&fd, BACKLOG)?;
     Ok(fd)

@@ -35,6 +35,15 @@ fn shard_of(handle: Handle) -> usize {
     (handle >> 56) as usize
 }
 
+/// However a shard's thread ends, nobody waits for it any more.
+struct Ended(Arc<Common>, usize);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.mailboxes[self.1].close();
+    }
+}
+
 impl Node {
     /// Binds, then starts one thread a shard.
     ///
@@ -74,6 +83,7 @@ impl Node {
             let thread = std::thread::Builder::new().name(format!("chat-shard-{number}"));
             let (told, tell) = std::sync::mpsc::sync_channel(1);
             let run = move || {
+                let _ended = Ended(common.clone(), number);
                 let echo = hub.echo;
                 let hub = Hub::new(hub, common.now_us());
                 match Shard::new(number, common, hub, listener, echo) {
@@ -118,27 +128,27 @@ impl Node {
 
     /// Sends in the order of receipt.
     pub fn take_sends(&self, items_max: usize, bytes_max: usize) -> Vec<Send> {
-        let taken = self.common.inbox.take_sends(items_max, bytes_max);
-        self.feed_starving();
+        let (taken, starving) = self.common.inbox.take_sends(items_max, bytes_max);
+        self.feed(starving);
         taken
     }
 
     /// Reads.
     pub fn take_asks(&self, items_max: usize) -> Vec<Ask> {
-        let taken = self.common.inbox.take_asks(items_max);
-        self.feed_starving();
+        let (taken, starving) = self.common.inbox.take_asks(items_max);
+        self.feed(starving);
         taken
     }
 
     /// Hellos and renewals.
     pub fn take_auths(&self, items_max: usize) -> Vec<Auth> {
-        let taken = self.common.inbox.take_auths(items_max);
-        self.feed_starving();
+        let (taken, starving) = self.common.inbox.take_auths(items_max);
+        self.feed(starving);
         taken
     }
 
-    fn feed_starving(&self) {
-        if self.common.inbox.take_starving() {
+    fn feed(&self, starving: bool) {
+        if starving {
             self.common
                 .mailboxes
                 .iter()
@@ -246,7 +256,8 @@ impl Node {
         self.post_all(|| Mail::Drain { window_ms, entropy });
     }
 
-    /// Ends the threads; what is still open is cut. A second call changes nothing.
+    /// Ends the threads: what is still open is closed with 4110, and cut where the peer does not
+    /// answer within 300 ms. A second call changes nothing.
     pub fn stop(&self) {
         let threads = std::mem::take(&mut *self.threads());
         if threads.is_empty() {

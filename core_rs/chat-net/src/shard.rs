@@ -1,7 +1,8 @@
 //! An I/O thread: its sockets, its hub, its poll rounds.
 //!
 //! A round: mails, then ready sockets, then one slice of fan-outs, then one write per connection
-//! that has something to send. The thread never touches the interpreter.
+//! that has something to send. The thread never touches the interpreter. What a round does for one
+//! connection is done under a guard of its own, so that a panic costs that connection only.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chat_hub::Hub;
-use chat_hub::effect::{PeerNews, Send, Submission};
+use chat_hub::effect::{Delivered, Handle, Part, PeerNews, Refusal, Send, Submission};
 use chat_hub::stats::Stats;
+use chat_proto::close::CloseCode;
 use chat_proto::deflate::{Deflater, Inflater};
 use chat_proto::frame::FrameLimits;
 use chat_proto::handshake::HandshakePolicy;
@@ -24,10 +26,21 @@ use crate::inbox::Inbox;
 use crate::mailbox::{Mail, Mailbox};
 use crate::metrics::Durations;
 use crate::poller::{Epoll, Interest, Poller, Ready};
-use crate::socket::Socket;
+use crate::socket::{Socket, Stage};
 
-/// Bytes of the one read buffer of a shard.
-const READ_BUFFER_BYTES: usize = 256 * 1024;
+/// Bounds of the one read buffer of a shard, bytes. A read takes at most one largest message, so
+/// that a flood on one connection does not hold up the others.
+const READ_BUFFER_BYTES: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
+/// Sends gathered in one poll round that are handed over before it ends, bytes: by so much the
+/// inbox may pass its bound.
+const SUBMIT_EARLY_BYTES: usize = 1024 * 1024;
+/// Bytes of events delivered in one poll round after which is written before more is delivered, or
+/// quick readers would look slow.
+const WRITE_EARLY_BYTES: usize = 256 * 1024;
+/// After a stop the answers to close frames are awaited this long, microseconds.
+const STOP_US: u64 = 300_000;
+/// A client's frame header with its mask (RFC 6455 section 5.2), bytes.
+const FRAME_HEADER_MAX_IN: usize = 14;
 /// Ready sockets taken in one poll round.
 const EVENTS_PER_ROUND: usize = 1_024;
 pub(crate) const TOKEN_MAILBOX: u64 = u64::MAX;
@@ -38,7 +51,7 @@ pub(crate) const TOKEN_LISTENER: u64 = u64::MAX - 1;
 pub(crate) struct Common {
     pub(crate) inbox: Inbox,
     pub(crate) mailboxes: Vec<Mailbox>,
-    pub(crate) admission: Admission,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) durations: Durations,
     pub(crate) started: Instant,
     pub(crate) seed: u64,
@@ -72,12 +85,19 @@ pub(crate) struct Shard {
     pub(crate) echo: bool,
     mails: VecDeque<Mail>,
     submissions: Vec<Submission>,
+    /// Bytes of the sends among them.
+    submitted_bytes: usize,
+    /// Bytes of events delivered since the last write.
+    delivered_bytes: usize,
     limited: Vec<(Send, u64)>,
     news: Vec<PeerNews>,
     indexes: Vec<u32>,
     fanned_us: Vec<u64>,
     published_us: u64,
-    stopping: bool,
+    /// Ephemeral lines that other shards had no room for.
+    shed_lines: u64,
+    /// When the thread ends at the latest, once it was told to stop.
+    stop_by_us: Option<u64>,
 }
 
 impl Shard {
@@ -113,25 +133,28 @@ impl Shard {
             listener,
             spare,
             accept_again_us: 0,
-            buffer: vec![0; READ_BUFFER_BYTES],
+            buffer: Vec::new(),
             inflater: Inflater::new(),
             deflaters: [const { None }; 7],
             echo,
             mails: VecDeque::new(),
             submissions: Vec::new(),
+            submitted_bytes: 0,
+            delivered_bytes: 0,
             limited: Vec::new(),
             news: Vec::new(),
             indexes: Vec::new(),
             fanned_us: Vec::new(),
             published_us: 0,
-            stopping: false,
+            shed_lines: 0,
+            stop_by_us: None,
         })
     }
 
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self) {
         let mut ready = Vec::with_capacity(EVENTS_PER_ROUND);
-        while !self.stopping {
+        while !self.is_over() {
             let now_us = self.common.now_us();
             let wait_us = self.hub.next_wake_us().saturating_sub(now_us);
             let timeout = if self.hub.has_work() { 0 } else { wait_us };
@@ -149,17 +172,21 @@ impl Shard {
         self.publish_stats();
     }
 
+    fn is_over(&self) -> bool {
+        let now_us = self.common.now_us();
+        self.stop_by_us
+            .is_some_and(|by_us| now_us >= by_us || self.hub.connections() == 0)
+    }
+
     fn round(&mut self, ready: &[Ready]) {
         self.hub.set_now(self.common.now_us());
-        self.guarded(None, Self::read_mails);
+        self.read_mails();
         for event in ready {
             self.on_ready(*event);
         }
-        self.guarded(None, |shard| {
-            shard.hub.resume_held();
-            shard.hub.say_signals();
-            shard.hub.fan_out();
-        });
+        self.guarded(None, |shard| shard.hub.resume_held());
+        self.guarded(None, |shard| shard.hub.say_signals());
+        self.guarded(None, |shard| shard.hub.fan_out());
         self.exchange();
         self.write_dirty();
         self.drop_gone();
@@ -171,8 +198,51 @@ impl Shard {
 
     /// Runs a step; a panic in it costs one connection, not the thread.
     fn guarded(&mut self, index: Option<u32>, step: impl FnOnce(&mut Self)) {
-        if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
-            let _ = catch_unwind(AssertUnwindSafe(|| self.hub.on_panic(index)));
+        if !self.catches(step) {
+            self.after_panic(index);
+        }
+    }
+
+    /// As [`Self::guarded`] for an answer to the connection that `handle` names.
+    fn serve(&mut self, handle: Handle, step: impl FnOnce(&mut Hub)) {
+        if !self.catches(|shard| step(&mut shard.hub)) {
+            let index = handle as u32;
+            let open = self
+                .sockets
+                .get(index as usize)
+                .is_some_and(Option::is_some);
+            let same = open && self.hub.handle(index) == handle;
+            self.after_panic(same.then_some(index));
+        }
+    }
+
+    /// Whether the step came to its end.
+    fn catches(&mut self, step: impl FnOnce(&mut Self)) -> bool {
+        catch_unwind(AssertUnwindSafe(|| step(self))).is_ok()
+    }
+
+    /// Closes the connection that was served; where that fails too, cuts it. What was in use may
+    /// be half changed, so it is made anew.
+    fn after_panic(&mut self, index: Option<u32>) {
+        self.inflater = Inflater::new();
+        self.deflaters = [const { None }; 7];
+        let again = index.is_some_and(|index| self.hub.is_closing(index));
+        let closed = self.catches(|shard| {
+            shard.hub.on_panic(index);
+            if let Some(index) = index.filter(|_| again) {
+                shard.hub.on_lost(index);
+            }
+        });
+        let slot = index.and_then(|at| self.sockets.get_mut(at as usize));
+        let Some(slot) = slot else { return };
+        match slot {
+            // The bytes around what failed are lost, so no frame boundary is known any more.
+            Some(socket) if closed => socket.stage = Stage::Deaf,
+            _ => {
+                if let Some(socket) = slot.take() {
+                    self.poller.remove(socket.fd.as_fd());
+                }
+            }
         }
     }
 
@@ -187,25 +257,39 @@ impl Shard {
                 }
                 if event.read {
                     self.guarded(Some(index), |shard| shard.read(index));
+                    self.take_submissions();
+                    if self.submitted_bytes >= SUBMIT_EARLY_BYTES {
+                        self.guarded(None, Self::submit);
+                    }
                 }
             }
         }
     }
 
+    /// The read buffer, for the time of one read; after a panic in it a new one.
+    pub(crate) fn lend_buffer(&mut self) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.is_empty() {
+            let wanted = self.common.frames.message_bytes_max + FRAME_HEADER_MAX_IN;
+            buffer.resize(
+                wanted.clamp(*READ_BUFFER_BYTES.start(), *READ_BUFFER_BYTES.end()),
+                0,
+            );
+        }
+        buffer
+    }
+
     fn read_mails(&mut self) {
-        let mut mails = std::mem::take(&mut self.mails);
         let common = self.common.clone();
-        common.mailboxes[self.number].take(&mut mails);
-        for mail in mails.drain(..) {
+        common.mailboxes[self.number].take(&mut self.mails);
+        while let Some(mail) = self.mails.pop_front() {
             self.on_mail(mail);
         }
-        self.mails = mails;
-        let (free, in_flight_max) = self.common.inbox.state();
+        let (free, in_flight_max) = common.inbox.state();
         self.hub.set_inbox(free, in_flight_max);
     }
 
     fn on_mail(&mut self, mail: Mail) {
-        let hub = &mut self.hub;
         match mail {
             Mail::Commit {
                 runs,
@@ -214,23 +298,46 @@ impl Shard {
                 committed_us,
             } => {
                 for ack in &acks {
-                    hub.ack(ack);
+                    self.serve(ack.handle, |hub| hub.ack(ack));
                 }
-                for refusal in &refusals {
-                    hub.refuse(refusal);
+                self.refuse(&refusals);
+                for run in runs.iter() {
+                    self.deliver(run, committed_us);
                 }
-                runs.iter().for_each(|run| hub.deliver(run, committed_us));
-                hub.retry_waiting(false);
+                self.guarded(None, |shard| shard.hub.retry_waiting(false));
             }
-            Mail::Attach(answers) => answers.into_iter().for_each(|it| hub.attach(it)),
-            Mail::Welcome(answers) => answers.into_iter().for_each(|it| hub.welcome(it)),
-            Mail::Refuse(answers) => answers.iter().for_each(|it| hub.refuse(it)),
+            Mail::Attach(answers) => {
+                for answer in answers {
+                    self.serve(answer.handle, |hub| hub.attach(answer));
+                }
+            }
+            Mail::Welcome(answers) => {
+                for answer in answers {
+                    self.serve(answer.handle, |hub| hub.welcome(answer));
+                }
+            }
+            Mail::Refuse(answers) => self.refuse(&answers),
             Mail::Reply(answers) => {
                 for (handle, id, fields) in &answers {
-                    hub.reply(*handle, *id, fields.as_bytes());
+                    self.serve(*handle, |hub| {
+                        #[cfg(test)]
+                        crate::faults::strike("reply", fields.as_bytes());
+                        hub.reply(*handle, *id, fields.as_bytes());
+                    });
                 }
             }
-            Mail::Authorize(renewal) => hub.authorize(renewal),
+            Mail::Authorize(renewal) => {
+                self.serve(renewal.handle, |hub| hub.authorize(renewal));
+            }
+            Mail::Socket(fd, permit) => self.guarded(None, |shard| shard.adopt(fd, permit)),
+            other => self.guarded(None, |shard| shard.on_news(other)),
+        }
+    }
+
+    /// Mails that concern no connection in particular.
+    fn on_news(&mut self, mail: Mail) {
+        let hub = &mut self.hub;
+        match mail {
             Mail::Marked(moves) => {
                 for (handle, user, room, n) in moves.iter() {
                     hub.on_marked(*handle, user, room, *n);
@@ -242,45 +349,109 @@ impl Shard {
                 self.stop_listening();
                 self.hub.start_drain(window_ms, entropy);
             }
-            Mail::Socket(fd, address) => self.adopt(fd, address),
-            Mail::Stop => self.stopping = true,
+            Mail::Stop => self.start_stop(),
+            _ => {}
         }
     }
 
-    /// Hands over what the hub wants told: to the control plane and to the other shards.
+    fn refuse(&mut self, refusals: &[Refusal]) {
+        for refusal in refusals {
+            self.serve(refusal.handle, |hub| hub.refuse(refusal));
+        }
+    }
+
+    /// Events of one room. Much of them is delivered in pieces that are written in between.
+    fn deliver(&mut self, run: &Delivered, committed_us: u64) {
+        let bytes = |parts: &[Part]| {
+            parts
+                .iter()
+                .map(|it| it.data.payload_bytes())
+                .sum::<usize>()
+        };
+        if self.delivered_bytes + bytes(&run.parts) <= WRITE_EARLY_BYTES {
+            self.delivered_bytes += bytes(&run.parts);
+            return self.guarded(None, |shard| shard.hub.deliver(run, committed_us));
+        }
+        for part in &run.parts {
+            let piece = Delivered {
+                log: run.log.clone(),
+                parts: vec![part.clone()],
+            };
+            self.guarded(None, |shard| shard.hub.deliver(&piece, committed_us));
+            self.delivered_bytes += part.data.payload_bytes();
+            if self.delivered_bytes >= WRITE_EARLY_BYTES {
+                self.write_dirty();
+            }
+        }
+    }
+
+    /// Every connection is told, and given a little time to answer.
+    fn start_stop(&mut self) {
+        self.stop_listening();
+        self.stop_by_us = Some(self.common.now_us() + STOP_US);
+        for index in 0..self.sockets.len() {
+            if self.sockets[index].is_some() {
+                let index = index as u32;
+                let code = CloseCode::DRAINING;
+                self.guarded(Some(index), |shard| shard.hub.close(index, code, ""));
+            }
+        }
+    }
+
+    /// Hands over what the hub wants told: to the control plane and to the other shards. First
+    /// sockets are read on, so that what was read before them goes with it.
     fn exchange(&mut self) {
-        self.hub.take_submissions(&mut self.submissions);
-        if !self.submissions.is_empty() {
-            let now_us = self.common.now_us();
-            let inbox = &self.common.inbox;
-            let (free, in_flight_max) = inbox.put(&mut self.submissions, &mut self.limited, now_us);
-            for (send, wait_us) in self.limited.drain(..) {
-                self.hub.on_send_limited(&send, wait_us);
-            }
-            self.hub.set_inbox(free, in_flight_max);
-        }
-        self.hub.take_news(&mut self.news);
-        if !self.news.is_empty() {
-            let news: Arc<[PeerNews]> = self.news.drain(..).collect();
-            for (number, mailbox) in self.common.mailboxes.iter().enumerate() {
-                if number != self.number {
-                    mailbox.put_now(Mail::News(news.clone()));
-                }
-            }
-        }
         let mut unpaused = std::mem::take(&mut self.indexes);
         self.hub.take_unpaused(&mut unpaused);
         for index in unpaused.drain(..) {
             self.guarded(Some(index), |shard| shard.unpause(index));
         }
         self.indexes = unpaused;
+        self.take_submissions();
+        self.guarded(None, Self::submit);
+        self.hub.take_news(&mut self.news);
+        if !self.news.is_empty() {
+            let news: Arc<[PeerNews]> = self.news.drain(..).collect();
+            for (number, mailbox) in self.common.mailboxes.iter().enumerate() {
+                if number != self.number {
+                    self.shed_lines += mailbox.put_news(&news) as u64;
+                }
+            }
+        }
+    }
+
+    fn take_submissions(&mut self) {
+        let before = self.submissions.len();
+        self.hub.take_submissions(&mut self.submissions);
+        for submission in &self.submissions[before..] {
+            if let Submission::Send(send) = submission {
+                self.submitted_bytes += send.bytes();
+            }
+        }
+    }
+
+    fn submit(&mut self) {
+        if self.submissions.is_empty() {
+            return;
+        }
+        self.submitted_bytes = 0;
+        let now_us = self.common.now_us();
+        let inbox = &self.common.inbox;
+        let (free, in_flight_max) = inbox.put(&mut self.submissions, &mut self.limited, now_us);
+        for (send, wait_us) in self.limited.drain(..) {
+            self.hub.on_send_limited(&send, wait_us);
+        }
+        self.hub.set_inbox(free, in_flight_max);
     }
 
     fn write_dirty(&mut self) {
+        self.delivered_bytes = 0;
         let mut dirty = std::mem::take(&mut self.indexes);
-        self.hub.take_dirty(&mut dirty);
+        if !self.catches(|shard| shard.hub.take_dirty(&mut dirty)) {
+            self.after_panic(None);
+        }
         for index in dirty.drain(..) {
-            self.write(index);
+            self.guarded(Some(index), |shard| shard.write(index));
         }
         self.indexes = dirty;
         self.hub.take_fanned_us(&mut self.fanned_us);
@@ -298,22 +469,10 @@ impl Shard {
         self.hub.take_gone(&mut gone);
         for index in gone.drain(..) {
             if let Some(socket) = self.sockets.get_mut(index as usize).and_then(Option::take) {
-                self.bury(&socket);
+                self.poller.remove(socket.fd.as_fd());
             }
         }
         self.indexes = gone;
-    }
-
-    fn bury(&mut self, socket: &Socket) {
-        self.poller.remove(socket.fd.as_fd());
-        let admission = &self.common.admission;
-        if socket.unfinished {
-            admission.end(socket.address);
-        }
-        if socket.counted {
-            admission.close(socket.address);
-        }
-        admission.leave();
     }
 
     fn on_time(&mut self) {
@@ -324,6 +483,7 @@ impl Shard {
         self.published_us = now_us;
         self.hub.set_now(now_us);
         self.guarded(None, |shard| shard.hub.tick());
+        self.exchange();
         self.write_dirty();
         self.drop_gone();
         self.accept_after_exhaustion(now_us);
@@ -331,7 +491,8 @@ impl Shard {
     }
 
     fn publish_stats(&mut self) {
-        let stats = self.hub.stats().clone();
+        let mut stats = self.hub.stats().clone();
+        stats.shed += self.shed_lines;
         let slot = &self.common.stats[self.number];
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }

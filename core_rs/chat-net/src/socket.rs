@@ -1,10 +1,10 @@
 //! One socket of a shard: the handshake's bytes, the frame decoder, what the poller waits for.
 
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use chat_proto::frame::Decoder;
 
+use crate::admission::Permit;
 use crate::poller::Interest;
 
 /// How the bytes that come in are to be read.
@@ -29,14 +29,12 @@ pub(crate) struct Socket {
     /// Not to be read until the hub says so; bytes that had been read already wait in `stash`.
     pub(crate) paused: bool,
     pub(crate) stash: Vec<u8>,
-    /// The address that unfinished handshakes and open connections are counted under.
-    pub(crate) address: IpAddr,
-    pub(crate) unfinished: bool,
-    pub(crate) counted: bool,
+    /// What it counts for, until it is dropped.
+    pub(crate) permit: Permit,
 }
 
 impl Socket {
-    pub(crate) fn new(fd: OwnedFd, address: IpAddr, unfinished: bool) -> Self {
+    pub(crate) fn new(fd: OwnedFd, permit: Permit) -> Self {
         Self {
             fd,
             stage: Stage::Head(Vec::new()),
@@ -48,9 +46,7 @@ impl Socket {
             },
             paused: false,
             stash: Vec::new(),
-            address,
-            unfinished,
-            counted: false,
+            permit,
         }
     }
 }

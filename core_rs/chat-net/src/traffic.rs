@@ -24,6 +24,12 @@ impl Shard {
 
     /// The socket is readable: one read, then what is in it.
     pub(crate) fn read(&mut self, index: u32) {
+        let mut buffer = self.lend_buffer();
+        self.read_into(index, &mut buffer);
+        self.buffer = buffer;
+    }
+
+    fn read_into(&mut self, index: u32, buffer: &mut [u8]) {
         let Some(socket) = self.sockets.get(index as usize).and_then(Option::as_ref) else {
             return;
         };
@@ -32,8 +38,7 @@ impl Shard {
             // that came before it could not be answered any more.
             return self.hub.on_lost(index);
         }
-        let mut buffer = std::mem::take(&mut self.buffer);
-        match recv(&socket.fd, &mut buffer[..], RecvFlags::empty()) {
+        match recv(&socket.fd, &mut *buffer, RecvFlags::empty()) {
             Ok((0, _)) => self.hub.on_lost(index),
             Ok((count, _)) => {
                 self.hub.heard(index);
@@ -42,7 +47,6 @@ impl Shard {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(_) => self.hub.on_lost(index),
         }
-        self.buffer = buffer;
     }
 
     fn take_in(&mut self, index: u32, bytes: &mut [u8]) {
@@ -52,22 +56,31 @@ impl Shard {
         match &mut socket.stage {
             Stage::Deaf => {}
             Stage::Frames => self.take_frames(index, bytes),
-            Stage::Head(head) if head.is_empty() => self.shake(index, bytes),
+            Stage::Head(head) if head.is_empty() => {
+                if !self.shake(index, bytes) {
+                    self.keep_head(index, bytes.to_vec());
+                }
+            }
             Stage::Head(head) => {
                 let mut whole = std::mem::take(head);
                 whole.extend_from_slice(bytes);
-                self.shake(index, &mut whole);
+                if !self.shake(index, &mut whole) {
+                    self.keep_head(index, whole);
+                }
             }
         }
     }
 
-    fn shake(&mut self, index: u32, bytes: &mut [u8]) {
+    fn keep_head(&mut self, index: u32, head: Vec<u8>) {
+        if let Some(socket) = self.socket(index) {
+            socket.stage = Stage::Head(head);
+        }
+    }
+
+    /// Whether the head was whole, so that its fate is settled.
+    fn shake(&mut self, index: u32, bytes: &mut [u8]) -> bool {
         match handshake::handshake(bytes, &self.common.handshake) {
-            Handshake::Incomplete => {
-                if let Some(socket) = self.socket(index) {
-                    socket.stage = Stage::Head(bytes.to_vec());
-                }
-            }
+            Handshake::Incomplete => return false,
             Handshake::Reject(rejection) => self.turn_down(index, &rejection.response),
             Handshake::Accept(accepted) => {
                 let rest = accepted.head_len;
@@ -76,6 +89,7 @@ impl Shard {
                 }
             }
         }
+        true
     }
 
     /// Answers and reads no more; the socket goes when the peer ends or the handshake's time does.
@@ -100,21 +114,16 @@ impl Shard {
         else {
             return false;
         };
-        let admission = &self.common.admission;
-        if socket.unfinished {
-            admission.end(socket.address);
-            socket.unfinished = false;
-        } else {
+        if !socket.permit.is_unfinished() {
             let hops = accepted.forwarded_for.as_deref();
-            socket.address = client_of(socket.address, hops, &self.common.trusted_proxies);
-            if let Err(Denied::Busy(seconds)) = admission.begin(socket.address, now_us) {
+            let proxy = socket.permit.address();
+            let client = client_of(proxy, hops, &self.common.trusted_proxies);
+            if let Err(Denied::Busy(seconds)) = socket.permit.begin_for(client, now_us) {
                 self.turn_down(index, &too_many(seconds));
                 return false;
             }
-            admission.end(socket.address);
         }
-        let within = admission.open(socket.address);
-        socket.counted = true;
+        let within = socket.permit.open();
         socket.stage = Stage::Frames;
         socket.window_bits = accepted.deflate.map_or(0, |it| it.server_max_window_bits);
         socket.decoder = Decoder::new(socket.window_bits != 0);
@@ -127,7 +136,7 @@ impl Shard {
         let how = Established {
             credential: accepted.credential,
             window_bits: socket.window_bits,
-            address: socket.address.to_string().into(),
+            address: socket.permit.address().to_string().into(),
             entropy: mixed >> 16,
         };
         self.hub.established(index, how);
@@ -174,7 +183,11 @@ impl Shard {
                     self.hub.push_frame(index, frame);
                     true
                 }
-                Incoming::Text(text) => self.hub.on_text(index, text),
+                Incoming::Text(text) => {
+                    #[cfg(test)]
+                    crate::faults::strike("text", text);
+                    self.hub.on_text(index, text)
+                }
                 Incoming::Binary(payload) => {
                     let bits = socket.window_bits;
                     let frame = echoed(&mut self.deflaters, bits, false, payload);
@@ -257,6 +270,17 @@ impl Shard {
         }
     }
 
+    /// Everything is written to a peer that is not listened to: it is told that no more comes, so
+    /// that it ends without waiting for us (RFC 6455 section 7.1.1).
+    fn finish(&mut self, index: u32) {
+        if let Some(socket) = self.socket(index)
+            && matches!(socket.stage, Stage::Deaf)
+        {
+            // Fails only where the peer has gone already, which is told by the next read.
+            let _ = rustix::net::shutdown(&socket.fd, Shutdown::Write);
+        }
+    }
+
     /// Writes what waits: one call for everything that is there.
     pub(crate) fn write(&mut self, index: u32) {
         loop {
@@ -268,6 +292,8 @@ impl Shard {
             if slices.is_empty() {
                 return self.want(index, false);
             }
+            #[cfg(test)]
+            crate::faults::strike("write", &slices[0]);
             let total: usize = slices.iter().map(|slice| slice.len()).sum();
             let sent = match &slices[..] {
                 [one] => rustix::net::send(&socket.fd, one, SendFlags::NOSIGNAL),
@@ -283,6 +309,7 @@ impl Shard {
                         return self.want(index, true);
                     }
                     if !left {
+                        self.finish(index);
                         return self.want(index, false);
                     }
                 }
