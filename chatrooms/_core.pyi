@@ -140,10 +140,10 @@ class Core:
     def authorize(
         self,
         connection: int,
-        id: int,
+        id: int,  # noqa: A002
         session: str,
         expires_ms: int,
-        now_ms: int,  # noqa: A002
+        now_ms: int,
     ) -> None:
         """Answers `auth` with `ok{expires_at}`; the connection is of that session from now on."""
 
@@ -154,7 +154,7 @@ class Core:
         """4003 to every connection of the session."""
 
     def drain(self, window_ms: int) -> None:
-        """Starts leaving: accepts nobody, says `notice`, then 4110; all are asked back within it."""
+        """Starts leaving: accepts nobody, says `notice`, then 4110; clients come back within it."""
 
     def stop(self) -> None:
         """Closes what is left and joins the threads; idempotent."""

@@ -18,9 +18,7 @@ class Account(NamedTuple):
 class Accounts(Protocol):
     """Usernames are unique after case folding; every method is one transaction or one read."""
 
-    async def create(
-        self, username: str, display_name: str, password_hash: str | None
-    ) -> Account:
+    async def create(self, username: str, display_name: str, password_hash: str | None) -> Account:
         """`conflict` (field username) when taken."""
         ...
 
