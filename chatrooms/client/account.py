@@ -135,9 +135,9 @@ async def sign_in(
     typed = await asker.ask(f"Password for {user}: ", secret=True)
     try:
         return await _log_in(rest, user, typed)
-    except SignInFailed:
+    except SignInFailed as error:
         if is_loopback(server):
-            raise
+            raise SignInFailed(f"{error} Choose another name, or give --token.") from error
     answer = await asker.ask(f"That is not right. Make a new account {user} with it? [y/N] ")
     if answer.casefold() not in {"y", "yes"}:
         raise SignInFailed("Not signed in.")
@@ -166,7 +166,8 @@ async def _log_in(rest: RestClient, user: str, password: str) -> Account:
     except ChatError as error:
         if error.code == "unauthorized":
             raise SignInFailed(f"The name {user} or its password is not right.") from error
-        raise SignInFailed(f"Signing in as {user} failed: {error}.") from error
+        reason = str(error).rstrip(".")
+        raise SignInFailed(f"Signing in as {user} failed: {reason}.") from error
 
 
 async def _sign_up(rest: RestClient, user: str, password: str) -> Account:
@@ -175,5 +176,7 @@ async def _sign_up(rest: RestClient, user: str, password: str) -> Account:
     except ChatError as error:
         if error.code == "conflict":
             raise _NameTaken from error
-        raise SignInFailed(f"The account {user} could not be made: {error}.") from error
+        reason = str(error).rstrip(".")
+        reason = f"{error.field}: {reason}" if error.field else reason
+        raise SignInFailed(f"The account {user} could not be made: {reason}.") from error
     return await _log_in(rest, user, password)

@@ -6,7 +6,7 @@ import sys
 import time
 
 from chatrooms.client import terminal_view as view
-from chatrooms.client.account import Credentials, SignInFailed, sign_in
+from chatrooms.client.account import Credentials, SignInFailed, is_loopback, sign_in
 from chatrooms.client.chat_client import ChatClient
 from chatrooms.client.errors import ChatError, ConnectionLost, OutboxFull
 from chatrooms.client.events import (
@@ -83,9 +83,12 @@ async def run_chat(
     except SignInFailed as error:
         return _fail(str(error))
     except ConnectionLost as error:
-        return _fail(f"No chat server answers at {rest_url} and {url}: {error}.")
+        reason = str(error).rstrip(".")
+        hint = " Start one with: chatrooms serve" if is_loopback(rest_url) else ""
+        return _fail(f"No chat server answers at {rest_url} and {url}: {reason}.{hint}")
     except ChatError as error:
-        return _fail(f"The server refused: {error} ({error.code}).")
+        reason = str(error).rstrip(".")
+        return _fail(f"The server refused: {reason} ({error.code}).")
     except (EOFError, KeyboardInterrupt, asyncio.CancelledError):
         return 0
 

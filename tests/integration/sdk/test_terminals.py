@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.integration.conftest import MakeNode
 from tests.integration.conversation.people import PASSWORD, Town
-from tests.integration.running import RunningNode
+from tests.integration.running import RunningNode, free_port
 from tests.integration.sdk.conftest import MakeClient, messages
 from tests.integration.sdk.terminals import Terminal, command, variables
 
@@ -19,11 +19,11 @@ PIPE_SECONDS = 60
 
 
 def pipe(
-    node: RunningNode, home: Path, room: str, text: str, *options: str, **more: str
+    node: RunningNode, home: Path, *arguments: str, text: str = "", **more: str
 ) -> subprocess.CompletedProcess[str]:
     """`chatrooms chat` with `text` on standard input, until it ends."""
     return subprocess.run(
-        command(room, *options),
+        command(*arguments),
         env=variables(node, home, **more),
         input=text,
         capture_output=True,
@@ -78,7 +78,7 @@ def test_terminal_carries_on_over_a_restart(make_node: MakeNode, tmp_path: Path)
         ada.see("online again")
         ada.type("still here\r")
         ada.see("ada: still here")
-        assert "still here" in pipe(node, tmp_path, "lobby", "", "--user", "ada").stdout
+        assert "still here" in pipe(node, tmp_path, "lobby", "--user", "ada").stdout
         ada.type("\x04")
         assert ada.leave() == 0
 
@@ -86,7 +86,7 @@ def test_terminal_carries_on_over_a_restart(make_node: MakeNode, tmp_path: Path)
 def test_pipe_says_its_lines_and_shows_them(town: Town, tmp_path: Path) -> None:
     """The second time the same name comes with the password that was drawn and kept."""
     for line in ("first line\nsecond line\n", "third line\n"):
-        done = pipe(town.node, tmp_path, "lobby", line, "--user", "linus")
+        done = pipe(town.node, tmp_path, "lobby", "--user", "linus", text=line)
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
     said = [line[6:] for line in done.stdout.splitlines() if line[6:].startswith("linus: ")]
@@ -98,20 +98,38 @@ def test_pipe_says_its_lines_and_shows_them(town: Town, tmp_path: Path) -> None:
 def test_password_comes_from_the_environment(town: Town, tmp_path: Path) -> None:
     """Without it a taken name is one sentence and code 1; so is a wrong one."""
     town.person("margaret")
-    refused = pipe(town.node, tmp_path, "lobby", "hi\n", "--user", "margaret")
-    assert refused.returncode == 1
-    assert refused.stderr.count("\n") == 1
+
+    def come(**more: str) -> subprocess.CompletedProcess[str]:
+        who = ("lobby", "--user", "margaret")
+        return pipe(town.node, tmp_path, *who, text="hi\n", **more)
+
+    refused = come()
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "CHATROOMS_PASSWORD" in refused.stderr
-    wrong = pipe(
-        town.node, tmp_path, "lobby", "hi\n", "--user", "margaret", CHATROOMS_PASSWORD="no such"
-    )
+    wrong = come(CHATROOMS_PASSWORD="no such")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
-    done = pipe(
-        town.node, tmp_path, "lobby", "hi\n", "--user", "margaret", CHATROOMS_PASSWORD=PASSWORD
-    )
+    done = come(CHATROOMS_PASSWORD=PASSWORD)
     assert done.returncode == 0, done.stderr
     assert "margaret: hi" in done.stdout
     assert not (tmp_path / "chatrooms").exists()
+
+
+def test_refusals_are_one_sentence(town: Town, tmp_path: Path) -> None:
+    """On standard error, with code 1: nobody serves, no such room, a name that will not do."""
+    nobody = str(free_port())
+    cases = [
+        (["lobby", "--user", "ada"], {"CHATROOMS_HTTP_PORT": nobody}, "No chat server answers"),
+        (["lobby", "--user", "Ada Lovelace"], {}, "could not be made: username: 3 to 32"),
+        (["nowhere", "--user", "kathleen"], {}, "(not_found)"),
+        (["lobby", "--token", "no.such.token"], {}, "(unauthorized)"),
+    ]
+    for arguments, more, sentence in cases:
+        done = pipe(town.node, tmp_path, *arguments, **more)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert sentence in done.stderr
+        assert re.fullmatch(r"[^\n]+\n", done.stderr), done.stderr
+        assert ".." not in done.stderr
+        assert ". (" not in done.stderr
 
 
 async def test_bot_of_the_tutorial_answers(

@@ -321,7 +321,7 @@ async def test_failures_are_one_sentence(
         server.url, rest.url, "lobby", user="x", screen=screen, credentials=credentials
     )
     assert code == 1
-    assert capsys.readouterr().err == "The account x could not be made: too short.\n"
+    assert capsys.readouterr().err == "The account x could not be made: username: too short.\n"
     chat = asyncio.create_task(run_chat(server.url, rest.url, "lobby", token="t", screen=screen))
     await screen.sees("you are in lobby")
     await server.close_all(4003)
