@@ -44,6 +44,7 @@ COUNTERS: Final[Mapping[str, tuple[str, str]]] = {
 """Name in the core -> (exported name, help)."""
 HISTOGRAMS: Final[Mapping[str, str]] = {
     "receipt_to_commit_seconds": "From receipt of a `send` to its commit being told.",
+    "ack_seconds": "From receipt of a `send` to the write of its `ok`.",
     "commit_to_last_write_seconds": "From a commit being told to its last subscriber's write.",
 }
 _SECONDS: Final = (

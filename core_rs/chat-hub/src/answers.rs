@@ -48,6 +48,7 @@ impl Hub {
             return;
         };
         let ack = *ack;
+        self.acked_us.push(ack.received_us);
         self.desk.tell(index, |out| {
             encode::ok_send(out, ack.id, ack.seq, ack.n, ack.ts_ms, ack.dup);
         });

@@ -107,6 +107,8 @@ pub struct Hub {
     pub(crate) drain: Option<Drain>,
     /// Commit times of runs whose fan-out ended in this round.
     pub(crate) fanned_us: Vec<u64>,
+    /// Receipt times of the sends whose `ok` was queued in this round.
+    pub(crate) acked_us: Vec<u64>,
     pub(crate) fanouts: u64,
     pub(crate) failed: bool,
     /// When all backlogs are added up next.
@@ -148,6 +150,7 @@ impl Hub {
             in_flight_max: crate::bounds::OPS_IN_FLIGHT_MAX,
             drain: None,
             fanned_us: Vec::new(),
+            acked_us: Vec::new(),
             fanouts: 0,
             failed: false,
             weigh_again_us: 0,
@@ -399,6 +402,11 @@ impl Hub {
     /// Commit times (microseconds) of the runs that all subscribers have been given.
     pub fn take_fanned_us(&mut self, into: &mut Vec<u64>) {
         into.append(&mut self.fanned_us);
+    }
+
+    /// Receipt times (microseconds) of the sends whose `ok` is queued; call it after the writes.
+    pub fn take_acked_us(&mut self, into: &mut Vec<u64>) {
+        into.append(&mut self.acked_us);
     }
 
     /// Whether the armed failpoint was reached: write what is queued, then die.

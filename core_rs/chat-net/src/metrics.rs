@@ -21,6 +21,13 @@ impl Histogram {
         self.add_many(us, 1);
     }
 
+    /// Adds the time from each of `since_us` to `now_us` and empties the list; 0 is no time.
+    pub fn add_since(&self, since_us: &mut Vec<u64>, now_us: u64) {
+        for began_us in since_us.drain(..).filter(|it| *it != 0) {
+            self.add(now_us.saturating_sub(began_us));
+        }
+    }
+
     /// Adds the same duration `count` times.
     pub fn add_many(&self, us: u64, count: u64) {
         let bucket = BOUNDS_US.partition_point(|bound| *bound < us);
@@ -44,6 +51,8 @@ impl Histogram {
 pub struct Durations {
     /// From receipt of a `send` to its commit being told.
     pub receipt_to_commit: Histogram,
+    /// From receipt of a `send` to the write of its `ok`.
+    pub ack: Histogram,
     /// From the commit being told to the last subscriber's write.
     pub commit_to_last_write: Histogram,
 }

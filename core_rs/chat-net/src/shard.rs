@@ -93,6 +93,7 @@ pub(crate) struct Shard {
     news: Vec<PeerNews>,
     indexes: Vec<u32>,
     fanned_us: Vec<u64>,
+    acked_us: Vec<u64>,
     published_us: u64,
     /// Ephemeral lines that other shards had no room for.
     shed_lines: u64,
@@ -145,6 +146,7 @@ impl Shard {
             news: Vec::new(),
             indexes: Vec::new(),
             fanned_us: Vec::new(),
+            acked_us: Vec::new(),
             published_us: 0,
             shed_lines: 0,
             stop_by_us: None,
@@ -455,12 +457,12 @@ impl Shard {
         }
         self.indexes = dirty;
         self.hub.take_fanned_us(&mut self.fanned_us);
-        if !self.fanned_us.is_empty() {
-            let now_us = self.common.now_us();
-            for committed_us in self.fanned_us.drain(..).filter(|it| *it != 0) {
-                let took_us = now_us.saturating_sub(committed_us);
-                self.common.durations.commit_to_last_write.add(took_us);
-            }
+        self.hub.take_acked_us(&mut self.acked_us);
+        if !self.fanned_us.is_empty() || !self.acked_us.is_empty() {
+            let (now_us, durations) = (self.common.now_us(), &self.common.durations);
+            let last_write = &durations.commit_to_last_write;
+            last_write.add_since(&mut self.fanned_us, now_us);
+            durations.ack.add_since(&mut self.acked_us, now_us);
         }
     }
 

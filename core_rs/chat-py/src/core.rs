@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chat_hub::effect::Renewal;
 use chat_net::metrics::{BOUNDS_US, Histogram};
 use chat_net::{Node, NodeConfig};
 use pyo3::prelude::*;
@@ -36,6 +35,24 @@ impl Core {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Running(node) => Ok(node.clone()),
             State::Configured(_) | State::Stopped => Err(not_running()),
+        }
+    }
+
+    fn end(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *state, State::Stopped);
+        drop(state);
+        if let State::Running(node) = before {
+            node.stop();
+        }
+    }
+}
+
+/// One that nobody stopped: its threads are waited for, without the interpreter while it lives.
+impl Drop for Core {
+    fn drop(&mut self) {
+        if Python::try_attach(|py| py.detach(|| self.end())).is_none() {
+            self.end();
         }
     }
 }
@@ -83,7 +100,7 @@ impl Core {
                 }
                 other => {
                     *state = other;
-                    Err(bad_value("already started"))
+                    Err(bad_value("a core starts once"))
                 }
             }
         })
@@ -144,18 +161,30 @@ impl Core {
         })
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "PyO3 extracts arguments by value"
+    )]
     fn attach(&self, py: Python<'_>, answers: Vec<AttachIn>) -> PyResult<()> {
         let node = self.node()?;
-        let answers = answers.into_iter().map(convert::attach).collect();
-        py.detach(move || node.attach(answers));
-        Ok(())
+        py.detach(|| {
+            let answers: PyResult<Vec<_>> = answers.iter().map(convert::attach).collect();
+            node.attach(answers?);
+            Ok(())
+        })
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "PyO3 extracts arguments by value"
+    )]
     fn welcome(&self, py: Python<'_>, answers: Vec<WelcomeIn>) -> PyResult<()> {
         let node = self.node()?;
-        let answers = answers.into_iter().map(convert::welcome).collect();
-        py.detach(move || node.welcome(answers));
-        Ok(())
+        py.detach(|| {
+            let answers: PyResult<Vec<_>> = answers.iter().map(convert::welcome).collect();
+            node.welcome(answers?);
+            Ok(())
+        })
     }
 
     fn refuse(&self, py: Python<'_>, refusals: Vec<RefusalIn>) -> PyResult<()> {
@@ -186,13 +215,7 @@ impl Core {
         now_ms: u64,
     ) -> PyResult<()> {
         let node = self.node()?;
-        let renewal = Renewal {
-            handle: connection,
-            id,
-            session,
-            expires_ms,
-            now_ms,
-        };
+        let renewal = convert::renewal((connection, id), session, (expires_ms, now_ms))?;
         py.detach(move || node.authorize(renewal));
         Ok(())
     }
@@ -216,14 +239,7 @@ impl Core {
     }
 
     fn stop(&self, py: Python<'_>) {
-        py.detach(|| {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = std::mem::replace(&mut *state, State::Stopped);
-            drop(state);
-            if let State::Running(node) = before {
-                node.stop();
-            }
-        });
+        py.detach(|| self.end());
     }
 
     fn open_connections(&self) -> PyResult<usize> {
@@ -248,6 +264,7 @@ impl Core {
                 "receipt_to_commit_seconds",
                 seconds(&durations.receipt_to_commit),
             ),
+            ("ack_seconds", seconds(&durations.ack)),
             (
                 "commit_to_last_write_seconds",
                 seconds(&durations.commit_to_last_write),

@@ -144,6 +144,8 @@ async def test_metrics_count_what_happened(node: RunningNode) -> None:
         assert samples["chat_connections"] == 1
     assert samples["chat_commit_posts_sum"] == 3
     assert samples["chat_receipt_to_commit_seconds_count"] == 3
+    assert samples["chat_ack_seconds_count"] == 3
+    assert samples["chat_ack_seconds_sum"] >= samples["chat_receipt_to_commit_seconds_sum"]
     joined = 'chat_http_requests_total{method="POST",route="/v1/rooms/{room}/join",status="200"}'
     assert samples[joined] == 1
     assert samples["chat_process_resident_memory_bytes"] > 0
