@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -23,15 +23,13 @@ from chatrooms.app.asks import (
     SubAsk,
     WhoAsk,
 )
+from chatrooms.domain.errors import Refusal
 from chatrooms.ingress.inbox import Inbox
 from chatrooms.ingress.lane import Lane
 from chatrooms.ingress.once import AnswerOnce, Asked
 from chatrooms.ports.log import Log, Post
 
 _log = structlog.get_logger(__name__)
-
-_RETRY_SECONDS: Final = 0.5
-"""Between two tries of a repair: the store heals by itself, the hub waits meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,8 @@ class Pump:
         self._reads = self._lane("asks", answers, limits.asks_max, limits.asks_max)
         self._auths = self._lane("auths", answers, limits.hello_batches_max, limits.hellos_max)
         self._slots = asyncio.Semaphore(limits.reads_at_once_max)
+        # By log, after which seq: as bounded as the lane they are in.
+        self._repairing: dict[str, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled: asyncio.Handle | None = None
 
@@ -157,7 +157,7 @@ class Pump:
             who = WhoAsk(*fields)
             self._start(self._reads, partial(self._in_turn, partial(self._asks.who, who)), [who])
         for fields in kinds.pop("repair", ()):
-            self._reads.run(partial(self._repair, RepairAsk(*fields)), 1, list)
+            self._start_repair(RepairAsk(*fields))
         _complain(kinds)
         return len(items)
 
@@ -190,16 +190,22 @@ class Pump:
         async with self._slots:
             await work()
 
+    def _start_repair(self, ask: RepairAsk) -> None:
+        """One at a time of a log, or a store that hangs would collect them: the hub asks again."""
+        under_way = self._repairing.get(ask.log)
+        if under_way is None or ask.after < under_way:
+            self._repairing[ask.log] = ask.after
+            self._reads.run(partial(self._repair, ask), 1, list)
+
     async def _repair(self, ask: RepairAsk) -> None:
-        """Until it is done: the hub holds back what comes later in this log."""
-        while True:
-            try:
-                await self._asks.repair(ask)
-            except Exception:  # noqa: BLE001 -- tried again, whatever it was
-                _log.exception("repair failed", log=ask.log, after=ask.after, upto=ask.upto)
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return
+        """Tried once; the hub holds back what comes later in this log and asks again."""
+        try:
+            await self._asks.repair(ask)
+        except Exception as why:  # noqa: BLE001 -- the hub asks again, whatever it was
+            expected = isinstance(why, Refusal)
+            _log.warning("repair failed", log=ask.log, after=ask.after, exc_info=not expected)
+        finally:
+            self._repairing.pop(ask.log, None)
 
 
 def _senders(posts: Sequence[Post]) -> Iterable[Asked]:

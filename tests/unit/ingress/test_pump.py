@@ -153,14 +153,25 @@ async def test_unknown_ask_is_passed_over(rig: Rig) -> None:
     await rig.until(lambda: bool(rig.named("history")))
 
 
-async def test_failed_repair_is_tried_again(rig: Rig) -> None:
-    """The hub holds back later events until its gap is filled."""
+async def test_failed_repair_is_left_to_the_hub(rig: Rig) -> None:
+    """It asks again as long as its gap is open; a store that is down collects no repairs."""
     rig.inbox.ask("repair", "r", 3, 9)
     await rig.until(lambda: len(rig.named("repair")) == 1)
     rig.calls[0].done.set_exception(Refusal(Code.UNAVAILABLE))
+    await rig.until(lambda: rig.pump.lanes[1].items == 0)
+    rig.inbox.ask("repair", "r", 3, 9)
     await rig.until(lambda: len(rig.named("repair")) == 2)
-    assert rig.named("repair")[1].items == [RepairAsk("r", 3, 9)]
     assert not rig.answers
+
+
+async def test_repair_under_way_is_not_started_again(rig: Rig) -> None:
+    """A log that hangs does not fill the lane of those who ask for something else."""
+    for _ in range(5):
+        rig.inbox.ask("repair", "r", 3, 9)
+        await rig.turn()
+    rig.inbox.ask("repair", "other", 3, 9)
+    await rig.until(lambda: len(rig.named("repair")) == 2)
+    assert rig.pump.lanes[1].items == 2
 
 
 async def test_settle_waits_for_what_was_taken(rig: Rig) -> None:
