@@ -12,6 +12,9 @@ use pyo3::prelude::*;
 
 use crate::errors::bad_value;
 
+/// A day in milliseconds: no duration of the configuration is longer.
+const TIME_MS_MAX: u64 = 86_400_000;
+
 /// The arguments of `Core(...)`, named and documented in chatrooms/_core.pyi.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -50,8 +53,11 @@ impl Arguments {
         if !(1..=64).contains(&self.shards) {
             return Err(bad_value("shards: 1 to 64"));
         }
-        if self.ping_ms < 1_000 {
-            return Err(bad_value("ping_ms: at least 1000"));
+        if !(1_000..=TIME_MS_MAX).contains(&self.ping_ms) {
+            return Err(bad_value("ping_ms: 1000 to a day"));
+        }
+        if self.drain_notice_ms > TIME_MS_MAX {
+            return Err(bad_value("drain_notice_ms: at most a day"));
         }
         let network = |text: &String| {
             Network::parse(text)

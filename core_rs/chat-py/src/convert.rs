@@ -1,8 +1,8 @@
 //! Tuples of Python to values of the core and back; the shapes stand in chatrooms/_core.pyi.
 
 use chat_hub::effect::{
-    Ack, Action, Anchor, Ask, Attach, Auth, Change, Delivered, Missed, Refusal, Resume, Send,
-    Since, Welcome,
+    Ack, Action, Anchor, Ask, Attach, Auth, Change, Delivered, Missed, Refusal, Renewal, Resume,
+    Send, Since, Welcome,
 };
 use chat_hub::run::RunData;
 use chat_proto::error::ErrorCode;
@@ -11,6 +11,10 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::errors::bad_value;
+
+/// Positions and times stay below this, as JSON numbers must (RFC 8259 section 6); so no sum of
+/// the hub's overflows, whatever Python says.
+const NUMBER_MAX: u64 = 1 << 53;
 
 type Lines = Option<Vec<PyBackedStr>>;
 type ChangeIn = (u64, PyBackedStr, Option<String>, Vec<String>);
@@ -47,6 +51,13 @@ type ResumeIn = (String, u64, u64, u64, Option<String>, Since, Lines);
 /// (conn, id, user, session, expires ms, now ms, me, rooms)
 pub(crate) type WelcomeIn = (u64, u64, String, String, u64, u64, MeIn, Vec<ResumeIn>);
 
+fn number(value: u64, what: &str) -> PyResult<u64> {
+    if value < NUMBER_MAX {
+        return Ok(value);
+    }
+    Err(bad_value(format!("{what}: below 2^53")))
+}
+
 fn action(name: &str) -> PyResult<Action> {
     match name {
         "leave" | "kick" | "ban" => Ok(Action::Out),
@@ -57,6 +68,10 @@ fn action(name: &str) -> PyResult<Action> {
 }
 
 pub(crate) fn run((log, first, lines, changes): &RunIn) -> PyResult<Delivered> {
+    let end = first.saturating_add(lines.len() as u64);
+    if *first == 0 || number(end, "seq").is_err() {
+        return Err(bad_value("seq: 1 to 2^53"));
+    }
     let mut parsed = Vec::with_capacity(changes.len());
     for (seq, name, role, users) in changes {
         let (users, role) = (users.clone(), role.clone());
@@ -99,75 +114,87 @@ pub(crate) fn refusal(refusal: RefusalIn) -> PyResult<Refusal> {
     })
 }
 
-fn missed(lines: Lines, since: Option<&Since>) -> Missed {
-    match (lines, since) {
-        (Some(lines), Some((_, seq))) if !lines.is_empty() => {
+fn missed(lines: &Lines, since: Option<&Since>) -> PyResult<Missed> {
+    let after = since.map_or(Ok(0), |(_, seq)| number(*seq, "since"))?;
+    Ok(match (lines, since) {
+        (Some(lines), Some(_)) if !lines.is_empty() => {
             let lines = lines.iter().map(|line| line.as_bytes());
-            Missed::Here(RunData::frames(seq + 1, lines))
+            Missed::Here(RunData::frames(after + 1, lines))
         }
         (Some(_), _) => Missed::TooMany,
         (None, _) => Missed::Held,
-    }
+    })
 }
 
-pub(crate) fn attach(answer: AttachIn) -> Attach {
+/// Borrows the lines: strings of Python are let go of attached to it.
+pub(crate) fn attach(answer: &AttachIn) -> PyResult<Attach> {
     let (handle, id, room, head, n, read, role, since, want, lines) = answer;
-    let missed = missed(lines, since.as_ref());
-    Attach {
-        handle,
-        id,
-        room,
-        head,
-        n,
-        read,
-        role,
-        since,
-        want,
-        missed,
-    }
+    Ok(Attach {
+        handle: *handle,
+        id: *id,
+        room: room.clone(),
+        head: number(*head, "head")?,
+        n: number(*n, "n")?,
+        read: *read,
+        role: role.clone(),
+        since: since.clone(),
+        want: *want,
+        missed: missed(lines, since.as_ref())?,
+    })
 }
 
-pub(crate) fn welcome(answer: WelcomeIn) -> Welcome {
+fn resume(answer: &ResumeIn) -> PyResult<Resume> {
+    let (room, head, n, read, role, since, lines) = answer;
+    Ok(Resume {
+        room: room.clone(),
+        head: number(*head, "head")?,
+        n: number(*n, "n")?,
+        read: *read,
+        role: role.clone(),
+        since: Some(since.clone()),
+        missed: missed(lines, Some(since))?,
+    })
+}
+
+/// Borrows the lines, as [`attach`] does.
+pub(crate) fn welcome(answer: &WelcomeIn) -> PyResult<Welcome> {
     let (handle, id, user, session, expires_ms, now_ms, me, rooms) = answer;
     let (head, n, read, since, lines) = me;
-    let room = "me".to_owned();
-    let role = Some("owner".to_owned());
-    let told = missed(lines, since.as_ref());
     let me = Resume {
-        room,
-        head,
-        n,
-        read,
-        role,
-        since,
-        missed: told,
+        room: "me".to_owned(),
+        head: number(*head, "head")?,
+        n: number(*n, "n")?,
+        read: *read,
+        role: Some("owner".to_owned()),
+        since: since.clone(),
+        missed: missed(lines, since.as_ref())?,
     };
-    let rooms = rooms
-        .into_iter()
-        .map(|(room, head, n, read, role, since, lines)| {
-            let since = Some(since);
-            let missed = missed(lines, since.as_ref());
-            Resume {
-                room,
-                head,
-                n,
-                read,
-                role,
-                since,
-                missed,
-            }
-        });
-    let (user, session) = (user.into(), session.into());
-    Welcome {
+    let rooms: PyResult<Vec<Resume>> = rooms.iter().map(resume).collect();
+    Ok(Welcome {
+        handle: *handle,
+        id: *id,
+        user: user.as_str().into(),
+        session: session.as_str().into(),
+        expires_ms: number(*expires_ms, "expires_ms")?,
+        now_ms: number(*now_ms, "now_ms")?,
+        me,
+        rooms: rooms?,
+    })
+}
+
+/// The answer to `auth`.
+pub(crate) fn renewal(
+    (handle, id): (u64, u64),
+    session: String,
+    (expires_ms, now_ms): (u64, u64),
+) -> PyResult<Renewal> {
+    Ok(Renewal {
         handle,
         id,
-        user,
         session,
-        expires_ms,
-        now_ms,
-        me,
-        rooms: rooms.collect(),
-    }
+        expires_ms: number(expires_ms, "expires_ms")?,
+        now_ms: number(now_ms, "now_ms")?,
+    })
 }
 
 pub(crate) fn sends<'py>(py: Python<'py>, sends: &[Send]) -> PyResult<Bound<'py, PyList>> {

@@ -68,6 +68,9 @@ fn a_violation_is_followed_by_the_end_of_the_stream() {
     client.stream.write_all(&[0xC1, 0x80, 0, 0, 0, 0]).unwrap();
     client.until_code(1002);
     assert_eq!(client.rest(), 0);
+    assert_eq!(plane.node().open_connections(), 1, "ours ends first");
+    drop(client);
+    eventually("it is gone", || plane.node().open_connections() == 0);
 }
 
 /// A peer that ends its side is gone at once, with what it said last executed.
