@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -125,8 +126,9 @@ def steady_uploader(scene: Scene) -> None:
         ]
         stream = b"".join(frame(json.dumps(op)) for op in ops)
         size = len(stream) // len(ops)
-        for start in range(0, len(stream), size):
-            raw.send(stream[start : start + size])
+        cuts = [0, *range(size // 2, len(stream), size), len(stream)]
+        for start, end in pairwise(cuts):
+            raw.send(stream[start:end])
             time.sleep(STEP_SECONDS)
         for op in ops:
             assert raw.reply(int(str(op["id"])))["t"] == "ok"
