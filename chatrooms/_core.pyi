@@ -4,7 +4,7 @@ Times: `_ms` since 1970 UTC, `_us` on the core's monotonic clock. A connection i
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Required, Self, TypeAlias, TypedDict, Unpack, final
 
 __all__ = ["Core", "CoreError", "judge_body", "members"]
 
@@ -14,34 +14,36 @@ _Lines: TypeAlias = list[str]
 class CoreError(Exception):
     """Raised by `members` and `judge_body`: args are (code, field or None)."""
 
+class _CoreArguments(TypedDict, total=False):
+    """What a core is told once; units stand in the names."""
+
+    host: Required[str]
+    port: Required[int]
+    epoch: Required[str]
+    shards: int  # 1 by default
+    origins: Sequence[str]  # () by default
+    trusted_proxies: Sequence[str]  # () by default
+    ping_ms: int  # 25_000 by default
+    deflate: bool  # False by default
+    rate_limits: bool  # True by default
+    subscriptions_max: int  # 100 by default
+    connections_max: int  # 200_000 by default
+    connections_per_address_max: int  # 0 by default
+    handshakes_per_address_max: int  # 1024 by default
+    recent_bytes_max: int  # 67_108_864 by default
+    outgoing_bytes_max: int  # 0 by default
+    drain_notice_ms: int  # 200 by default
+    reuse_port: bool  # False by default
+    echo: bool  # False by default
+    message_bytes_max: int  # 65_536 by default
+    fragments_max: int  # 128 by default
+    failpoint_mid_fanout: int  # 0 by default
+
+@final
 class Core:
     """All sockets of a node: listener, shards, hubs. Threads inside never touch the interpreter."""
 
-    def __init__(
-        self,
-        *,
-        host: str,
-        port: int,
-        epoch: str,
-        shards: int = 1,
-        origins: Sequence[str] = (),
-        trusted_proxies: Sequence[str] = (),
-        ping_ms: int = 25_000,
-        deflate: bool = False,
-        rate_limits: bool = True,
-        subscriptions_max: int = 100,
-        connections_max: int = 200_000,
-        connections_per_address_max: int = 0,
-        handshakes_per_address_max: int = 1024,
-        recent_bytes_max: int = 67_108_864,
-        outgoing_bytes_max: int = 0,
-        drain_notice_ms: int = 200,
-        reuse_port: bool = False,
-        echo: bool = False,
-        message_bytes_max: int = 65_536,
-        fragments_max: int = 128,
-        failpoint_mid_fanout: int = 0,
-    ) -> None: ...
+    def __new__(cls, **arguments: Unpack[_CoreArguments]) -> Self: ...
     def start(self) -> None:
         """Binds and starts the shards. OSError when the address cannot be bound."""
 

@@ -401,18 +401,25 @@ impl Hub {
                 };
                 Submission::Ask(ask)
             }
-            Command::Auth { token } => {
-                let session = self.desk.conn(index).session.clone();
-                let token = token.into_owned();
-                Submission::Auth(Auth::Renew {
-                    handle,
-                    id,
-                    token,
-                    user,
-                    session,
-                })
-            }
+            Command::Auth { token } => self.renew(index, (handle, id), user, token.into_owned()),
             _ => return None,
+        })
+    }
+
+    fn renew(
+        &mut self,
+        index: u32,
+        (handle, id): (u64, u64),
+        user: Arc<str>,
+        token: String,
+    ) -> Submission {
+        let session = self.desk.conn(index).session.clone();
+        Submission::Auth(Auth::Renew {
+            handle,
+            id,
+            token,
+            user,
+            session,
         })
     }
 
