@@ -11,6 +11,9 @@ pub const BACKLOG_GRACE_US: u64 = 5_000_000;
 pub const OPS_IN_FLIGHT_MAX: u16 = 64;
 /// Subscribers served in one slice of a fan-out before other work is looked at.
 pub const FANOUT_SLICE_MEMBERS: usize = 512;
+/// Bytes a fan-out in slices gives a subscriber before it is written to again; one larger frame
+/// goes alone. More at once would make quick readers look slow.
+pub const FANOUT_PASS_BYTES: usize = 256 * 1024;
 /// Recent bytes of one room kept for resume; the oldest run goes first.
 pub const RECENT_ROOM_BYTES_MAX: usize = 320 * 1024;
 /// Recent events of one room kept for resume; the oldest run goes first.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::bounds::{AHEAD_RUNS_MAX, FANOUT_SLICE_MEMBERS, REPAIR_EVERY_US};
+use crate::bounds::{AHEAD_RUNS_MAX, FANOUT_PASS_BYTES, FANOUT_SLICE_MEMBERS, REPAIR_EVERY_US};
 use crate::effect::{Action, Ask, Change, Delivered, Part, Submission};
 use crate::hub::Hub;
 use crate::room::{Hole, Pending, VACANT};
@@ -235,7 +235,13 @@ impl Hub {
             return;
         };
         if lively.active.is_empty() {
-            lively.active = std::mem::take(&mut lively.pending);
+            let mut bytes = 0;
+            let within = lively.pending.iter().take_while(|it| {
+                bytes += it.shared.frame().payload().len();
+                bytes <= FANOUT_PASS_BYTES
+            });
+            let count = within.count().max(1).min(lively.pending.len());
+            lively.active = lively.pending.drain(..count).collect();
             lively.cursor = 0;
         }
         let from = lively.cursor as usize;

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use chat_hub::effect::Delivered;
 use chat_net::inbox::{SENDS_BYTES_MAX, SENDS_MAX};
 
 use crate::client::{Client, TEXT, eventually, frame};
@@ -124,6 +125,28 @@ fn a_burst_of_events_reaches_a_reader_that_reads() {
             "{}",
             &line[..80]
         );
+    }
+    assert_eq!(plane.node().stats().gaps, 0);
+}
+
+/// The same in a room whose fan-out is cut into slices, for more than a backlog may hold.
+#[test]
+fn a_burst_of_events_reaches_the_readers_of_a_big_room() {
+    let plane = Plane::new(config(1));
+    let address = plane.node().address();
+    let mut readers: Vec<Client> = (0..520)
+        .map(|nth| Client::join(address, &format!("u{nth}"), "r"))
+        .collect();
+    let text = "x".repeat(4_000);
+    let events = 300;
+    let lines: Vec<String> = (1..=events)
+        .map(|seq| format!(r#"{{"t":"msg","room":"r","seq":{seq},"body":{{"text":"{text}"}}}}"#))
+        .collect();
+    let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+    let run = Delivered::new("r", 1, &lines, Vec::new());
+    plane.node().deliver(vec![run], Vec::new(), Vec::new());
+    for reader in &mut readers {
+        reader.until(&format!(r#""seq":{events},"#));
     }
     assert_eq!(plane.node().stats().gaps, 0);
 }
