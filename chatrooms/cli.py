@@ -31,7 +31,8 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
-        _say(error.format_message())
+        if sentence := error.format_message():  # none where the help was shown instead
+            _say(sentence)
         sys.exit(2)
     except CommandError as error:
         _say(str(error))

@@ -20,6 +20,8 @@ from pydantic_settings import (
 )
 
 ENV_PREFIX: Final = "CHATROOMS_"
+CHAT_VARIABLES: Final = ("CHATROOMS_TOKEN", "CHATROOMS_PASSWORD")
+"""Read by `chatrooms chat`, and so no settings of a node, but known."""
 CONFIG_FILE_VARIABLE: Final = "CHATROOMS_CONFIG"
 CONFIG_FILE_DEFAULT: Final = Path("chatrooms.toml")
 FAILPOINTS: Final = (
@@ -269,7 +271,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _unknown_variables() -> tuple[str, ...]:
-    known = {ENV_PREFIX + name.upper() for name in Config.model_fields} | {CONFIG_FILE_VARIABLE}
+    known = {ENV_PREFIX + name.upper() for name in Config.model_fields}
+    known |= {CONFIG_FILE_VARIABLE, *CHAT_VARIABLES}
     return tuple(
         sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name not in known)
     )

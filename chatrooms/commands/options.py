@@ -18,10 +18,10 @@ class CommandError(Exception):
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML file of settings [default: ./chatrooms.toml if present]"),
+    typer.Option("--config", help="TOML file of settings (default ./chatrooms.toml if present)"),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="database, lock and admin socket [default: data]")
+    Path | None, typer.Option("--data-dir", help="database, lock and admin socket (default data)")
 ]
 
 

@@ -19,19 +19,19 @@ from chatrooms.observability.logs import configure_logs
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="address of both ports [default: 127.0.0.1]")
+        str | None, typer.Option(help="address of both ports (default 127.0.0.1)")
     ] = None,
-    http_port: Annotated[int | None, typer.Option(help="REST and /docs [default: 8000]")] = None,
-    ws_port: Annotated[int | None, typer.Option(help="WebSocket [default: 8001]")] = None,
+    http_port: Annotated[int | None, typer.Option(help="REST and /docs (default 8000)")] = None,
+    ws_port: Annotated[int | None, typer.Option(help="WebSocket (default 8001)")] = None,
     admin_port: Annotated[
-        int | None, typer.Option(help="/metrics in production mode [default: 8002]")
+        int | None, typer.Option(help="/metrics in production mode (default 8002)")
     ] = None,
     data_dir: DataDir = None,
     file: ConfigFile = None,
     mode: Annotated[
-        str | None, typer.Option(help="development or production [default: development]")
+        str | None, typer.Option(help="development or production (default development)")
     ] = None,
-    shards: Annotated[int | None, typer.Option(help="I/O threads [default: 1]")] = None,
+    shards: Annotated[int | None, typer.Option(help="I/O threads (default 1)")] = None,
     deflate: Annotated[
         bool | None, typer.Option("--deflate/--no-deflate", help="permessage-deflate")
     ] = None,
