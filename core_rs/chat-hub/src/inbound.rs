@@ -97,24 +97,26 @@ impl Hub {
         false
     }
 
-    /// Goes on with lines that were held and may run now.
-    pub fn resume_held(&mut self) {
-        for index in std::mem::take(&mut self.resumable) {
-            let Some(conn) = self.desk.conns.get_mut(index as usize) else {
-                continue;
-            };
-            if !conn.held {
-                continue;
-            }
-            conn.held = false;
-            let held = conn
-                .cold
-                .as_mut()
-                .map(|cold| std::mem::take(&mut cold.held));
-            conn.warm();
-            if self.on_lines(index, &held.unwrap_or_default()) {
-                self.unpaused.push(index);
-            }
+    /// Connections whose held lines may run now; go on with each by [`Self::go_on`].
+    pub fn take_resumable(&mut self, into: &mut Vec<u32>) {
+        into.append(&mut self.resumable);
+    }
+
+    /// Goes on with the lines of one connection that were held.
+    pub fn go_on(&mut self, index: u32) {
+        let Some(conn) = self.desk.conns.get_mut(index as usize) else {
+            return;
+        };
+        if !std::mem::replace(&mut conn.held, false) {
+            return;
+        }
+        let held = conn
+            .cold
+            .as_mut()
+            .map(|cold| std::mem::take(&mut cold.held));
+        conn.warm();
+        if self.on_lines(index, &held.unwrap_or_default()) {
+            self.unpaused.push(index);
         }
     }
 

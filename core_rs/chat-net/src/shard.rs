@@ -190,7 +190,7 @@ impl Shard {
         for event in ready {
             self.on_ready(*event);
         }
-        self.guarded(None, |shard| shard.hub.resume_held());
+        self.resume_held();
         self.guarded(None, |shard| shard.hub.say_signals());
         self.guarded(None, |shard| shard.hub.fan_out());
         self.exchange();
@@ -200,6 +200,16 @@ impl Shard {
         if self.hub.failpoint_reached() {
             die();
         }
+    }
+
+    /// Each on its own: a panic in one connection's lines leaves the others theirs.
+    fn resume_held(&mut self) {
+        let mut resumable = std::mem::take(&mut self.indexes);
+        self.hub.take_resumable(&mut resumable);
+        for index in resumable.drain(..) {
+            self.guarded(Some(index), |shard| shard.hub.go_on(index));
+        }
+        self.indexes = resumable;
     }
 
     /// Runs a step; a panic in it costs one connection, not the thread.

@@ -172,7 +172,11 @@ impl World {
     /// What a shard does in a poll round, until nothing is left to do.
     pub fn round(&mut self) {
         loop {
-            self.hub.resume_held();
+            let mut resumable = Vec::new();
+            self.hub.take_resumable(&mut resumable);
+            for index in resumable {
+                self.hub.go_on(index);
+            }
             self.hub.say_signals();
             self.hub.fan_out();
             self.exchange();
