@@ -102,7 +102,8 @@ def _chatrooms(*arguments: str) -> list[str]:
 def peer(name: str) -> Iterator[Server]:
     """A peer of bench/peers by module name."""
     command = [sys.executable, str(ROOT / "bench" / "peers" / f"{name}.py")]
-    process = _pinned(command, SERVER_CORE, stdout=subprocess.PIPE)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    process = _pinned(command, SERVER_CORE, **pipes)
     assert process.stdout
     port = int(process.stdout.readline())
     message = padded('{"SERIAL":"PAD"}')
