@@ -2,7 +2,8 @@
 # in a third without compilers, without pip's leftovers and without root.
 #   docker build -t chatrooms .
 #   docker run -p 8000:8000 -p 8001:8001 -v chatrooms:/var/lib/chatrooms chatrooms
-# BUILDER needs Rust, a C linker and Python with venv; BASE needs Python 3.11 or newer with venv.
+# BUILDER needs Rust, a C compiler (for mimalloc, and to link) and Python with venv; BASE needs
+# Python 3.11 or newer with venv.
 # Both want the same C library, so take both from one Debian release.
 ARG BUILDER=rust:1-bookworm
 ARG BASE=python:3.11-slim-bookworm
