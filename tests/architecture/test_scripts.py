@@ -61,7 +61,7 @@ def test_complete_machine_is_accepted(checkout: Path, machine: Path) -> None:
     [
         ("python3.11", "Python 3.11 or newer was not found"),
         ("cargo", "cargo was not found on PATH"),
-        ("cc", "no C linker"),
+        ("cc", "no C compiler"),
         ("npm", "node and npm were not found"),
     ],
 )
