@@ -310,9 +310,7 @@ pub struct Welcome {
 pub enum Action {
     /// Somebody is no longer a member: leave, kick, ban.
     Out,
-    /// Somebody has another role.
-    Role,
-    /// Nothing that concerns live subscriptions: join, invite, unban.
+    /// Nothing that concerns live subscriptions: join, invite, unban, another role.
     Other,
 }
 
@@ -323,8 +321,6 @@ pub struct Change {
     pub action: Action,
     /// Whom it concerns.
     pub users: Vec<String>,
-    /// The new role.
-    pub role: Option<String>,
 }
 
 /// Events in one frame, then changes that take effect after the last of them.

@@ -61,8 +61,7 @@ fn number(value: u64, what: &str) -> PyResult<u64> {
 fn action(name: &str) -> PyResult<Action> {
     match name {
         "leave" | "kick" | "ban" => Ok(Action::Out),
-        "role" => Ok(Action::Role),
-        "join" | "invite" | "unban" => Ok(Action::Other),
+        "join" | "invite" | "unban" | "role" => Ok(Action::Other),
         _ => Err(bad_value("unknown action")),
     }
 }
@@ -73,14 +72,13 @@ pub(crate) fn run((log, first, lines, changes): &RunIn) -> PyResult<Delivered> {
         return Err(bad_value("seq: 1 to 2^53"));
     }
     let mut parsed = Vec::with_capacity(changes.len());
-    for (seq, name, role, users) in changes {
-        let (users, role) = (users.clone(), role.clone());
+    for (seq, name, _role, users) in changes {
+        let users = users.clone();
         parsed.push((
             *seq,
             Change {
                 action: action(name)?,
                 users,
-                role,
             },
         ));
     }

@@ -310,7 +310,6 @@ impl World {
                 Change {
                     action: *action,
                     users: users.clone(),
-                    role: None,
                 },
             )
         };

@@ -123,7 +123,6 @@ impl Plane {
         let change = Change {
             action: Action::Out,
             users: vec![user.to_owned()],
-            role: None,
         };
         let run = Delivered::new(room, *head, &[line.as_bytes()], vec![(*head, change)]);
         self.desk.node.deliver(vec![run], Vec::new(), Vec::new());
